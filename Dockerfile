@@ -1,0 +1,17 @@
+FROM python:3.11-slim-bookworm
+
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin neuron
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY shared shared
+COPY api api
+COPY worker worker
+
+# The root file system is read-only at run time; Numba keeps its compiled kernel here.
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba
+USER neuron
+EXPOSE 8000
+CMD ["granian", "--interface", "wsgi", "--factory", "--host", "0.0.0.0", "--port", "8000", \
+     "--workers", "2", "--blocking-threads", "16", "--workers-kill-timeout", "3", \
+     "--respawn-failed-workers", "api:create_app"]

@@ -1,0 +1,43 @@
+"""The OpenAPI document and a page to try it, which loads nothing from outside."""
+
+from functools import cache
+
+from flask import Blueprint, Response, current_app, redirect, send_from_directory, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from api import openapi
+from api.representation import answer
+from shared import __version__
+
+blueprint = Blueprint("docs", __name__, static_folder="static", static_url_path="/static")
+
+PAGE_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
+    "script-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@blueprint.get("/openapi.json")
+@openapi.operation("This document", "documentation", {200: "application/json"})
+def openapi_document() -> Response:
+    """OpenAPI 3.1."""
+    return answer(_document())
+
+
+@cache
+def _document() -> dict[str, object]:
+    return openapi.document(current_app, __version__)
+
+
+@blueprint.get("/docs")
+def docs() -> Response:
+    """Swagger UI."""
+    response = send_from_directory(blueprint.static_folder or "", "docs.html")
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    return response
+
+
+@blueprint.get("/")
+def home() -> AnyResponse:
+    """For now, the documentation is the front page."""
+    return redirect(url_for("docs.docs"))

@@ -1,0 +1,46 @@
+"""Is the process alive, and can the service do its work?"""
+
+from flask import Blueprint, Response
+from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
+
+from api.openapi import operation
+from api.problems import Problem
+from api.representation import answer
+from api.services import services
+
+blueprint = Blueprint("health", __name__)
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """The service can train."""
+
+    status: str
+    workers: int = Field(description="workers that are alive")
+
+
+@blueprint.get("/healthz")
+@operation("Is the API process alive?", "health", {200: Health})
+def healthz() -> Response:
+    """200 whenever the process answers."""
+    return answer({"status": "ok"})
+
+
+@blueprint.get("/readyz")
+@operation("Can jobs be accepted and trained?", "health", {200: Readiness}, problems=(503,))
+def readyz() -> Response:
+    """200 when Redis answers and a worker is alive."""
+    store = services().store
+    try:
+        workers = store.workers()
+    except RedisError as error:
+        raise Problem(503, f"Redis does not answer: {error}.") from None
+    if not workers:
+        raise Problem(503, "No worker is alive; accepted jobs wait.")
+    return answer({"status": "ok", "workers": workers})

@@ -1,0 +1,212 @@
+"""Routes of the life of a job: create, look, list, cancel, delete."""
+
+import base64
+import hashlib
+import json
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import representation
+from api.openapi import operation
+from api.parsing import body, check_limits, idempotency_key, query, wait_seconds
+from api.problems import Problem
+from api.representation import answer, job_answer
+from api.services import services
+from shared import queue
+from shared.job import Epoch, JobRequest, Record, Status
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+
+class ListQuery(BaseModel):
+    """Query of the list of jobs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[Status] = Field([], description="only jobs of this status; may be repeated")
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    after: str | None = Field(None, description="`next` of the page before")
+
+
+class JobList(BaseModel):
+    """Some jobs, newest first."""
+
+    jobs: list[representation.Job]
+    has_more: bool
+    next: str | None = Field(description="pass it as `after` for the next page")
+
+
+class EpochsQuery(BaseModel):
+    """Query of the epochs of a job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    after: Annotated[int, Field(ge=0, le=2**53)] = Field(
+        0, description="only epochs after this one"
+    )
+
+
+class EpochList(BaseModel):
+    """Results of epochs."""
+
+    job_id: str
+    epochs: list[Epoch]
+    has_more: bool
+    next: int | None = Field(description="pass it as `after` for the next page")
+
+
+@blueprint.post("")
+@operation(
+    "Create a training job",
+    "jobs",
+    {202: representation.Job, 200: representation.Job},
+    body=JobRequest,
+    headers={
+        "Idempotency-Key": "the same key and body give the same job for 24 hours",
+        "Prefer": "wait=N: answer when the job has ended, at most N seconds later",
+    },
+    problems=(400, 409, 413, 415, 422, 429, 503),
+)
+def create_job() -> Response:
+    """202 with the queued job, or 200 with the finished one if the client prefers to wait."""
+    key = idempotency_key()
+    wanted, given = body(JobRequest)
+    check_limits(wanted.specification, services().settings)
+    job_id, replayed = services().store.accept(
+        wanted.specification,
+        name=wanted.name,
+        metadata=wanted.metadata,
+        idempotency_key=key,
+        fingerprint=_digest(given),
+    )
+    if not replayed:
+        queue.publish(services().publisher, job_id)
+    response = _created(job_id)
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _created(job_id: str) -> Response:
+    wait = wait_seconds(services().settings.max_wait_seconds)
+    waited = wait is not None and services().waiting.acquire(blocking=False)
+    if not waited or wait is None:
+        return _accepted(services().store.get(job_id))
+    try:
+        record = services().store.wait_for_end(job_id, wait)
+    finally:
+        services().waiting.release()
+    if not record.status.ended:
+        return _accepted(record)
+    response = job_answer(record)
+    response.headers["Preference-Applied"] = f"wait={wait:g}"
+    return response
+
+
+def _accepted(record: Record) -> Response:
+    response = job_answer(record, 202)
+    response.headers["Retry-After"] = "1"
+    response.location = representation.job(record)["url"]
+    return response
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@blueprint.get("")
+@operation(
+    "List jobs, newest first",
+    "jobs",
+    {200: JobList},
+    query=ListQuery,
+    extra_query={"metadata.<key>": "only jobs whose metadata has this value"},
+    problems=(400, 503),
+)
+def list_jobs() -> Response:
+    """A page of jobs."""
+    wanted, metadata = query(ListQuery, prefix="metadata")
+    filters = _digest([sorted(wanted.status), metadata])[:16]
+    page = services().store.list_jobs(
+        statuses=wanted.status,
+        metadata=metadata,
+        limit=wanted.limit,
+        before=_read_cursor(wanted.after, filters),
+    )
+    return answer(
+        {
+            "jobs": [representation.job(record) for record in page.jobs],
+            "has_more": page.next is not None,
+            "next": None if page.next is None else _make_cursor(page.next, filters),
+        }
+    )
+
+
+def _make_cursor(sequence: int, filters: str) -> str:
+    return base64.urlsafe_b64encode(f"{sequence}.{filters}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, filters: str) -> int | None:
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        sequence, _, made_for = base64.urlsafe_b64decode(padded).decode("ascii").partition(".")
+        before = int(sequence)
+    except ValueError:
+        raise Problem(400, "query parameter after: is not a cursor that a list gave.") from None
+    if made_for != filters:
+        raise Problem(400, "query parameter after: this cursor belongs to other filters.")
+    return before
+
+
+@blueprint.get("/<job_id>")
+@operation(
+    "Look at a job",
+    "jobs",
+    {200: representation.Job, 304: None},
+    headers={"If-None-Match": "the ETag of an earlier answer"},
+    problems=(404, 503),
+)
+def get_job(job_id: str) -> Response:
+    """The job, or 304 if it is as the client has it."""
+    response = job_answer(services().store.get(job_id))
+    response.make_conditional(request)
+    return response
+
+
+@blueprint.get("/<job_id>/epochs")
+@operation(
+    "Results of the epochs", "jobs", {200: EpochList}, query=EpochsQuery, problems=(400, 404, 503)
+)
+def list_epochs(job_id: str) -> Response:
+    """A page of epochs, oldest first."""
+    wanted, _ = query(EpochsQuery)
+    found = services().store.epochs(job_id, after=wanted.after, limit=wanted.limit + 1)
+    more = len(found) > wanted.limit
+    following = str(wanted.after + wanted.limit) if more else "null"
+    page = b'{"job_id":"%b","epochs":[%b],"has_more":%b,"next":%b}' % (
+        job_id.encode(),
+        b",".join(found[: wanted.limit]),
+        b"true" if more else b"false",
+        following.encode(),
+    )
+    return Response(page, content_type="application/json")
+
+
+@blueprint.post("/<job_id>/cancel")
+@operation("Cancel a job", "jobs", {200: representation.Job}, problems=(404, 409, 503))
+def cancel_job(job_id: str) -> Response:
+    """The cancelled job; 409 if it has ended otherwise."""
+    return job_answer(services().store.cancel(job_id))
+
+
+@blueprint.delete("/<job_id>")
+@operation("Delete an ended job", "jobs", {204: None}, problems=(404, 409, 503))
+def delete_job(job_id: str) -> Response:
+    """Nothing; 409 if the job has not ended."""
+    services().store.delete(job_id)
+    return Response(status=204)

@@ -1,0 +1,163 @@
+"""The OpenAPI 3.1 document, generated from the models that validate.
+
+`operation` puts a description beside a view; `document` collects them from the routes.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from flask import Flask
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+View = TypeVar("View", bound=Callable[..., Any])
+REFERENCE = "#/components/schemas/{model}"
+DESCRIPTION = """Trains a neuron, written from scratch, to add numbers, and shows how it learns.
+
+Jobs are queued and trained by workers. The same specification always gives the same result, to the
+last bit. Errors are problem details (RFC 9457)."""
+
+
+class BadField(BaseModel):
+    """What is wrong with one field."""
+
+    detail: str
+    pointer: str | None = Field(None, description="JSON Pointer into the body")
+
+
+class ProblemDetails(BaseModel):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str = Field(description="all of it in one sentence")
+    errors: list[BadField] = []
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What the document says of a view; `answers` maps a status to a model or a media type."""
+
+    summary: str
+    tag: str
+    answers: Mapping[int, type[BaseModel] | str | None]
+    problems: Sequence[int] = ()
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra_query: Mapping[str, str] = field(default_factory=dict)
+
+
+def operation(
+    summary: str,
+    tag: str,
+    answers: Mapping[int, type[BaseModel] | str | None],
+    **more: Any,
+) -> Callable[[View], View]:
+    """Describe a view; see `Operation`."""
+
+    def describe(view: View) -> View:
+        view.__dict__["operation"] = Operation(summary, tag, answers, **more)
+        return view
+
+    return describe
+
+
+def document(app: Flask, version: str) -> dict[str, Any]:
+    """The document of all described routes of the application."""
+    operations = [
+        (rule, method, view.operation)
+        for rule in app.url_map.iter_rules()
+        if hasattr(view := app.view_functions[rule.endpoint], "operation")
+        for method in sorted(rule.methods or ()) if method not in ("HEAD", "OPTIONS")
+    ]  # fmt: skip
+    models: set[tuple[type[BaseModel], Any]] = {(ProblemDetails, "serialization")}
+    for _, _, entry in operations:
+        models |= {(entry.body, "validation")} if entry.body else set()
+        models |= {
+            (model, "serialization") for model in entry.answers.values() if isinstance(model, type)
+        }
+    ordered = sorted(models, key=lambda pair: (pair[0].__name__, pair[1]))
+    names, definitions = models_json_schema(ordered, ref_template=REFERENCE)
+    paths: dict[str, Any] = {}
+    for rule, method, entry in operations:
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        paths.setdefault(path, {})[method.lower()] = _describe(rule, entry, names)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Neuron training service", "version": version,
+                 "description": DESCRIPTION},
+        "paths": dict(sorted(paths.items())),
+        "components": {"schemas": definitions.get("$defs", {})},
+    }  # fmt: skip
+
+
+def _describe(rule: Any, entry: Operation, names: Mapping[Any, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": rule.endpoint.rpartition(".")[2],
+        "summary": entry.summary,
+        "tags": [entry.tag],
+        "parameters": [*_path(rule), *_query(entry), *_headers(entry)],
+        "responses": {
+            **{str(status): _answer(status, what, names) for status, what in entry.answers.items()},
+            **{str(status): _problem(status) for status in entry.problems},
+        },
+    }
+    if entry.body:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": names[entry.body, "validation"]}},
+        }
+    return described
+
+
+def _path(rule: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in sorted(rule.arguments)
+    ]
+
+
+def _query(entry: Operation) -> list[dict[str, Any]]:
+    properties = entry.query.model_json_schema(ref_template=REFERENCE) if entry.query else {}
+    named = [
+        {"name": name, "in": "query", "schema": schema,
+         "description": schema.pop("description", "")}
+        for name, schema in properties.get("properties", {}).items()
+    ]  # fmt: skip
+    free = [
+        {"name": name, "in": "query", "schema": {"type": "string"}, "description": description}
+        for name, description in entry.extra_query.items()
+    ]
+    return named + free
+
+
+def _headers(entry: Operation) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "header", "schema": {"type": "string"}, "description": description}
+        for name, description in entry.headers.items()
+    ]
+
+
+def _answer(status: int, what: type[BaseModel] | str | None, names: Any) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if isinstance(what, str):
+        described["content"] = {what: {}}
+    elif what:
+        described["content"] = {"application/json": {"schema": names[what, "serialization"]}}
+    return described
+
+
+def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": REFERENCE.format(model="ProblemDetails")}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": schema}},
+    }

@@ -1,0 +1,245 @@
+"""What comes in: strict JSON bodies, query strings and headers, checked before anything is done.
+
+JSON is UTF-8 with finite numbers, no duplicate keys, no lone surrogates and no NUL, an object at
+the top, and nesting that fits Python's stack; types are not converted.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.http import parse_dict_header
+
+from api.problems import FieldError, Problem
+from api.services import services
+from shared.job import Specification
+from shared.settings import Settings
+
+Model = TypeVar("Model", bound=BaseModel)
+LONGEST_NUMBER = 400
+
+
+class _NotStrict(ValueError):
+    """Valid for Python's parser, but not here."""
+
+
+def json_object() -> dict[str, Any]:
+    """The request's body as a JSON object.
+
+    Raises:
+        Problem: 400, 413 or 415.
+    """
+    if request.mimetype not in ("application/json", ""):
+        raise Problem(415, f"Content-Type must be application/json, not {request.mimetype}.")
+    if request.content_encoding not in (None, "", "identity"):
+        raise Problem(415, f"Content-Encoding {request.content_encoding} is not supported.")
+    value = parse_json(_whole_body())
+    if not isinstance(value, dict):
+        raise Problem(400, "The body must be a JSON object.")
+    return value
+
+
+def _whole_body() -> bytes:
+    """All bytes of the body; neither the server nor Werkzeug sees to that for every client."""
+    most = services().settings.max_body_bytes
+    data = request.stream.read(most + 1)
+    if len(data) > most:
+        raise Problem(413, f"The body is larger than {most} bytes.")
+    if request.content_length is not None and len(data) != request.content_length:
+        raise Problem(400, "The body is shorter than its Content-Length.")
+    return data
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON.
+
+    Raises:
+        Problem: 400
+    """
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_integer,
+        )
+        if b"\\u" in body:
+            _check_strings(value)
+    except UnicodeDecodeError as error:
+        raise Problem(400, f"The body is not UTF-8: byte {error.start} is wrong.") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Problem(400, f"The body is not JSON: {error.msg} at {where}.") from None
+    except _NotStrict as error:
+        raise Problem(400, f"The body is not acceptable JSON: {error}.") from None
+    except RecursionError:
+        raise Problem(400, "The body is nested too deeply.") from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _NotStrict(f"the key {twice!r} appears twice in one object")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _NotStrict(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise _NotStrict(f"{text[:40]} is too large for a number")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise _NotStrict(f"a number of {len(text)} digits is too long")
+    _finite(text)
+    return int(text)
+
+
+def _check_strings(value: Any) -> None:
+    for text in _strings(value):
+        if "\0" in text:
+            raise _NotStrict("a string contains NUL")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise _NotStrict("a string contains a lone surrogate")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _strings(item)
+
+
+def body(model: type[Model]) -> tuple[Model, dict[str, Any]]:
+    """The request's body as a model, and as it came.
+
+    Raises:
+        Problem: 400, 413, 415, or 422 with a pointer to each bad field.
+    """
+    value = json_object()
+    try:
+        return model.model_validate(value), value
+    except ValidationError as error:
+        raise Problem(422, "The body does not fit.", errors=field_errors(error, value)) from None
+
+
+def query(model: type[Model], *, prefix: str | None = None) -> tuple[Model, dict[str, str]]:
+    """The query string as a model; parameters "<prefix>.<name>" are collected apart.
+
+    Raises:
+        Problem: 400
+    """
+    values: dict[str, Any] = {}
+    prefixed: dict[str, str] = {}
+    for name, given in request.args.lists():
+        repeats = name in model.model_fields and "list" in str(model.model_fields[name].annotation)
+        if len(given) > 1 and not repeats:
+            raise Problem(400, f"The query parameter {name!r} is given more than once.")
+        if prefix and name.startswith(f"{prefix}."):
+            prefixed[name.removeprefix(f"{prefix}.")] = given[0]
+        else:
+            values[name] = given if repeats else given[0]
+    try:
+        return model.model_validate(values), prefixed
+    except ValidationError as error:
+        errors = [
+            FieldError(f"query parameter {entry['loc'][0]!s}: {entry['msg']}")
+            for entry in error.errors(include_url=False)
+        ]
+        raise Problem(400, errors[0].detail + ".", errors=errors) from None
+
+
+def field_errors(error: ValidationError, value: Any) -> list[FieldError]:
+    """Pydantic's complaints, one for each field, with a JSON Pointer (RFC 6901) into the value."""
+    found: dict[str, list[str]] = {}
+    for entry in error.errors(include_url=False):
+        pointer = _pointer(entry["loc"], value)
+        found.setdefault(pointer, []).append(_sentence(entry["msg"], entry["type"]))
+    return [FieldError(" or ".join(rules), pointer) for pointer, rules in found.items()]
+
+
+def _sentence(message: str, kind: str) -> str:
+    if kind == "extra_forbidden":
+        return "there is no such field"
+    message = message.removeprefix("Value error, ").removeprefix("Input ")
+    return message[:1].lower() + message[1:]
+
+
+def _pointer(location: Sequence[int | str], value: Any) -> str:
+    """Leave out what Pydantic puts into a location beside the path: the tags of unions."""
+    path = []
+    for part in location[:-1]:
+        try:
+            value = value[part]
+        except (KeyError, TypeError, IndexError):
+            continue
+        path.append(part)
+    if isinstance(value, Mapping | list):
+        path.append(location[-1])
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def check_limits(specification: Specification, settings: Settings) -> None:
+    """Bounds that protect the machine.
+
+    Raises:
+        Problem: 422
+    """
+    dataset, epochs = specification.dataset, specification.hyperparameters.epochs
+    values = (dataset.training_size + dataset.test_size) * dataset.input_size
+    bounds = [
+        ("/dataset/training_size", dataset.training_size, settings.max_training_rows, "rows"),
+        ("/dataset/test_size", dataset.test_size, settings.max_test_rows, "rows"),
+        ("/hyperparameters/epochs", epochs, settings.max_epochs, "epochs"),
+        ("/dataset", values, settings.max_values, "values ((training + test rows) × inputs)"),
+    ]
+    errors = [
+        FieldError(f"this service takes at most {most} {unit}, not {asked}", pointer)
+        for pointer, asked, most, unit in bounds
+        if asked > most
+    ]
+    if errors:
+        raise Problem(422, "The job is larger than this service takes.", errors=errors)
+
+
+def idempotency_key() -> str | None:
+    """The Idempotency-Key header, quoted or not.
+
+    Raises:
+        Problem: 400
+    """
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    key = given.strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = re.sub(r"\\(.)", r"\1", key[1:-1])
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise Problem(400, "Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    return key
+
+
+def wait_seconds(most: float) -> float | None:
+    """How long "Prefer: wait=N" wants to wait, at most `most`; a malformed preference is none."""
+    wait = parse_dict_header(request.headers.get("Prefer", "")).get("wait")
+    if wait is None or not re.fullmatch(r"\d{1,9}", wait):
+        return None
+    return min(float(wait), most)

@@ -1,0 +1,97 @@
+"""How a job looks in an answer."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from flask import Response, url_for
+from pydantic import BaseModel, Field
+
+from shared.job import Demo, JobError, Record, Specification, Status
+
+
+class Progress(BaseModel):
+    """How far a job is."""
+
+    epoch: int = Field(description="committed epochs")
+    epochs: int = Field(description="epochs in all")
+    step: int = Field(description="rows trained inside the epoch that is running")
+    steps: int = Field(description="rows of an epoch")
+    fraction: float = Field(description="of the whole training, from 0 to 1")
+    eta_seconds: float | None = Field(description="seconds from `updated_at` to the end")
+
+
+class Job(BaseModel):
+    """A training job."""
+
+    id: str
+    url: str
+    name: str | None
+    metadata: dict[str, str]
+    status: Status
+    progress: Progress
+    specification: Specification
+    initial_weights: list[float] | None
+    weights: list[float] | None = Field(description="after the last committed epoch")
+    accuracy: float | None = Field(description="of the last committed epoch, from 0 to 1")
+    demo_before: list[Demo] | None = Field(description="the demo rows with the initial weights")
+    demo_after: list[Demo] | None = Field(description="the demo rows with the final weights")
+    error: JobError | None
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+def job(record: Record) -> dict[str, Any]:
+    """The record as a `Job`, ready for JSON."""
+    return {
+        "id": record.id,
+        "url": url_for("jobs.get_job", job_id=record.id, _external=True),
+        "name": record.name,
+        "metadata": record.metadata,
+        "status": record.status,
+        "progress": {
+            "epoch": record.epoch,
+            "epochs": record.specification.hyperparameters.epochs,
+            "step": record.step,
+            "steps": record.specification.dataset.training_size,
+            "fraction": record.fraction,
+            "eta_seconds": record.eta_seconds,
+        },
+        "specification": record.specification.model_dump(),
+        "initial_weights": record.initial_weights,
+        "weights": record.weights,
+        "accuracy": record.accuracy,
+        "demo_before": _dump(record.demo_before),
+        "demo_after": _dump(record.demo_after),
+        "error": record.error and record.error.model_dump(exclude_unset=True),
+        "created_at": _time(record.created_at),
+        "started_at": _time(record.started_at),
+        "updated_at": _time(record.updated_at),
+        "ended_at": _time(record.ended_at),
+    }
+
+
+def _dump(demo: list[Demo] | None) -> list[dict[str, Any]] | None:
+    return None if demo is None else [row.model_dump() for row in demo]
+
+
+def _time(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """The value as a JSON answer."""
+    return Response(orjson.dumps(value), status, content_type="application/json")
+
+
+def job_answer(record: Record, status: int = 200) -> Response:
+    """The job as an answer with its ETag."""
+    response = answer(job(record), status)
+    response.set_etag(f"{record.id}-{record.revision}")
+    response.cache_control.no_cache = True
+    return response

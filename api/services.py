@@ -1,0 +1,26 @@
+"""What the routes use: one of each for a process."""
+
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+
+from celery import Celery
+from flask import current_app
+
+from shared.settings import Settings
+from shared.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The settings, the job store, the queue, and how many requests may still wait."""
+
+    settings: Settings
+    store: Store
+    publisher: Celery
+    waiting: BoundedSemaphore
+
+
+def services() -> Services:
+    """Those of the application that handles this request."""
+    found: Services = current_app.extensions["neuron"]
+    return found

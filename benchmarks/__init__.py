@@ -1,0 +1,1 @@
+"""How fast the service is, and against what: `python -m benchmarks`."""

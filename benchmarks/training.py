@@ -1,0 +1,110 @@
+"""The published run and its data, by the service's kernel and by others."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from benchmarks.compiled import Compiled
+from benchmarks.measure import Result, compared, fastest, seconds
+from shared import kernel
+from shared.dataset import Data, make_data
+from shared.job import Dataset, Epoch, Hyperparameters, Regularization, Specification
+from shared.kernel import Floats
+from worker.training import train
+
+#: Of C's speed.
+TARGET = 0.9
+REPEATS = 15
+#: Rows of those that take too long for the whole run: their time is extrapolated.
+FEW_ROWS = 10_000
+
+Step = Callable[[Floats, Floats, float, float], object]
+
+
+def training() -> Iterator[Result]:
+    """Race ten epochs of 500,000 rows; every two that race must have the very same weights."""
+    c = Compiled()
+    data = make_data(Dataset())
+    for kind, coefficient in (("published", -1.0), ("none", 0.0)):
+        name = f"training, regularization {kind}"
+        yield _race(f"{name}, beside C", c.train, data, coefficient, TARGET)
+        yield _race(f"{name}, beside C with -2 folded", c.train_folded, data, coefficient)
+        yield _race_with_tests(f"{name}, with the tests, beside C", c, data, kind)
+    for size in (3, 64):
+        wide = make_data(Dataset(input_size=size, training_size=1_000_000 // size))
+        yield _race(f"training, {size} inputs, beside C", c.train_many, wide, -1.0)
+    yield _extrapolated("training, beside plain Python", _plain_python, data)
+    yield _extrapolated("training, beside NumPy row by row", _numpy_rows, data)
+
+
+def data() -> Iterator[Result]:
+    """Race the making of the published data; both must make the same bits."""
+    c = Compiled()
+    dataset = Dataset()
+    made = make_data(dataset)
+    assert np.array_equal(np.concatenate((made.training, made.test)), c.draw(dataset))
+    times = fastest(lambda: make_data(dataset), lambda: c.draw(dataset), repeats=REPEATS)
+    yield compared("data, 1.1 million draws of seedrandom, beside C", times)
+
+
+def _race(what: str, other: Step, data: Data, c: float, target: float | None = None) -> Result:
+    ours, others = (lambda step=step: _ten_epochs(step, data, c) for step in (kernel.train, other))
+    assert ours() == others(), what
+    return compared(what, fastest(ours, others, repeats=REPEATS), target)
+
+
+def _ten_epochs(step: Step, data: Data, c: float) -> list[float]:
+    weights = data.initial_weights(0.0, 2.0)
+    for epoch in range(1, 11):
+        step(data.training, weights, Hyperparameters().learning_rate.at(epoch), c)
+    return weights.tolist()
+
+
+def _race_with_tests(what: str, c: Compiled, data: Data, kind: str) -> Result:
+    """Race the worker's own loop, with its chunks, checks and records."""
+    rule = Hyperparameters(regularization=Regularization.model_validate({"kind": kind}))
+    ours, others = lambda: _by_worker(data, rule), lambda: _by_c(c, data, rule)
+    assert ours() == others(), what
+    return compared(what, fastest(ours, others, repeats=REPEATS), TARGET)
+
+
+Tested = list[tuple[list[float], int, float | None]]
+
+
+def _by_worker(data: Data, rule: Hyperparameters) -> Tested:
+    results = train(Specification(hyperparameters=rule), data, data.initial_weights(0.0, 2.0))
+    epochs = [result for result in results if isinstance(result, Epoch)]
+    return [(epoch.weights, epoch.correct, epoch.cost) for epoch in epochs]
+
+
+def _by_c(c: Compiled, data: Data, rule: Hyperparameters) -> Tested:
+    weights, results = data.initial_weights(0.0, 2.0), []
+    for epoch in range(1, 11):
+        rate = rule.learning_rate.at(epoch)
+        c.train(data.training, weights, rate, rule.regularization.coefficient)
+        tested = c.test(data.test, weights, rule.error_margin_percent)
+        results.append((weights.tolist(), *tested))
+    return results
+
+
+def _extrapolated(what: str, other: Step, data: Data) -> Result:
+    few = Data(data.training[:FEW_ROWS], data.test, data.weight_draws)
+    assert _ten_epochs(kernel.train, few, -1.0) == _ten_epochs(other, few, -1.0), what
+    ours = fastest(lambda: _ten_epochs(kernel.train, data, -1.0), repeats=REPEATS)
+    other_seconds = seconds(lambda: _ten_epochs(other, few, -1.0))
+    return compared(what, (*ours, other_seconds * len(data.training) / FEW_ROWS))
+
+
+def _numpy_rows(rows: Floats, weights: Floats, rate: float, c: float) -> None:
+    for x in rows:
+        gradient = x * (-2.0 * (x.sum() - (x * weights).sum()))
+        weights -= (gradient + c * weights) * rate
+
+
+def _plain_python(rows: Floats, weights: Floats, rate: float, c: float) -> None:
+    w0, w1 = weights.tolist()
+    for x0, x1 in rows.tolist():
+        g = -2.0 * ((x0 + x1) - (x0 * w0 + x1 * w1))
+        w0 -= (x0 * g + c * w0) * rate
+        w1 -= (x1 * g + c * w1) * rate
+    weights[:] = w0, w1

@@ -1,0 +1,160 @@
+"""What people see: progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from client.article import js_number, round_n_places
+from client.results import Epoch, Job
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def progress_shown(quiet: bool = False) -> Iterator[tuple[Callable[[Job], None], Say]]:
+    """Two functions: one shows a job's progress, one prints a line beside it, both on stderr.
+
+    On a terminal the progress is a bar; elsewhere a line for every change, but
+    none for epochs if ``quiet``.
+    """
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    if not sys.stderr.isatty() or console.is_dumb_terminal:
+        shown = set[str]()
+
+        def line(job: Job) -> None:
+            text = standing(job)
+            if text not in shown and not (quiet and job.status == "running"):
+                console.print(text)
+            shown.add(text)
+
+        yield line, console.print
+        return
+    columns = BarColumn(), TextColumn("{task.description}", markup=False)
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def move(job: Job) -> None:
+            text = standing(job) + _eta(job)
+            bar.update(task, completed=job.progress.fraction, description=text, refresh=True)
+
+        yield move, bar.console.print
+
+
+def standing(job: Job) -> str:
+    """Status, epoch and accuracy in a few words."""
+    progress = job.progress
+    if job.status != "running":
+        return job.status
+    accuracy = "" if job.accuracy is None else f"  accuracy {percent(job.accuracy)}"
+    return f"epoch {progress.epoch}/{progress.epochs}{accuracy}"
+
+
+def _eta(job: Job) -> str:
+    eta = job.progress.eta_seconds
+    return "" if eta is None or job.ended else f"  {eta:.0f} s left"
+
+
+def percent(share: float | None) -> str:
+    """0.5 as 50%, at most two places."""
+    return "" if share is None else f"{js_number(round_n_places(100 * share, 2))}%"
+
+
+def print_jobs(jobs: Iterable[Job]) -> None:
+    """A line a job."""
+    rows = [
+        (
+            job.id,
+            job.status,
+            job.name or "",
+            f"{job.progress.epoch}/{job.progress.epochs}",
+            percent(job.accuracy),
+            _moment(job.created_at),
+        )
+        for job in jobs
+    ]
+    _print_table(("job", "status", "name", "epoch", "accuracy", "created"), rows)
+
+
+def print_epochs(epochs: Iterable[Epoch]) -> None:
+    """A line an epoch."""
+    rows = [
+        (
+            str(epoch.epoch),
+            js_number(epoch.learning_rate),
+            f"{epoch.correct}/{epoch.total}",
+            percent(epoch.accuracy),
+            "" if epoch.cost is None else js_number(epoch.cost),
+            _numbers(epoch.weights),
+        )
+        for epoch in epochs
+    ]
+    _print_table(("epoch", "learning rate", "correct", "accuracy", "cost", "weights"), rows)
+
+
+def print_job(job: Job) -> None:
+    """A line a property."""
+    dataset = job.specification.dataset
+    wanted = job.specification.hyperparameters
+    schedule, penalty = wanted.learning_rate, wanted.regularization
+    pace = schedule.scale if schedule.rate is None else schedule.rate
+    properties = {
+        "job": job.id,
+        "status": standing(job) + _eta(job),
+        "error": job.error and job.error.detail,
+        "largest learning rate": _largest_rate(job),
+        "name": job.name,
+        "metadata": ", ".join(f"{key}={value}" for key, value in job.metadata.items()),
+        "data": f"{dataset.training_size} + {dataset.test_size} rows of {dataset.input_size} in "
+        f"[{js_number(dataset.low)}, {js_number(dataset.high)}], "
+        f"{dataset.generator}, seed {dataset.seed}",
+        "learning rate": _with_number(schedule.schedule, pace),
+        "regularization": _with_number(penalty.kind, penalty.strength),
+        "epochs": f"{job.progress.epoch}/{job.progress.epochs}",
+        "accuracy": percent(job.accuracy),
+        "initial weights": _numbers(job.initial_weights),
+        "weights": _numbers(job.weights),
+        "created": _moment(job.created_at),
+        "started": _moment(job.started_at),
+        "ended": _moment(job.ended_at),
+    }
+    _print_table(None, [(key, value) for key, value in properties.items() if value])
+
+
+def _largest_rate(job: Job) -> str:
+    rate = job.error.largest_learning_rate if job.error else None
+    return "" if rate is None else js_number(rate)
+
+
+def printable(text: str) -> str:
+    """``text`` without what could steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _print_table(titles: Sequence[str] | None, rows: Iterable[Sequence[str]]) -> None:
+    rows = list(rows)
+    table = Table(box=None, pad_edge=False, show_header=titles is not None)
+    for title in titles or ("", ""):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*map(printable, row))
+    width = None if sys.stdout.isatty() else 1000
+    Console(width=width, markup=False, highlight=False, emoji=False).print(table)
+
+
+def _with_number(text: str, number: float | None) -> str:
+    return text if number is None else f"{text} {js_number(number)}"
+
+
+def _numbers(numbers: Iterable[float] | None) -> str:
+    return " ".join(map(js_number, numbers or ()))
+
+
+def _moment(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat(" ", "seconds")

@@ -1,0 +1,268 @@
+"""A job: the specification that determines its result, and the record that Redis holds of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+
+#: Largest magnitude of an input or weight: its square and the sums of 64 of them stay finite.
+LARGEST_VALUE = 1e100
+#: Integers up to this size are the same number in JSON, in JavaScript and in a double.
+LARGEST_INTEGER = 2**53 - 1
+
+
+def _fits_the_key(seed: str) -> str:
+    if len(seed.encode("utf-16-le", "surrogatepass")) > 512:
+        raise ValueError("String should have at most 256 UTF-16 code units")
+    return seed
+
+
+Value = Annotated[float, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST_VALUE, allow_inf_nan=False)]
+
+
+class Status(StrEnum):
+    """Where a job is in its life; the last three are ends."""
+
+    #: accepted, waiting for a worker
+    QUEUED = "queued"
+    #: a worker trains it
+    RUNNING = "running"
+    #: trained to its last epoch
+    SUCCEEDED = "succeeded"
+    #: ended with an error: see `error`
+    FAILED = "failed"
+    #: ended on request
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Dataset(_Model):
+    """Rows of uniform inputs, labelled with their sum; made from the seed, never stored."""
+
+    input_size: int = Field(2, ge=2, le=64, description="inputs of the neuron")
+    training_size: int = Field(500_000, ge=1, description="rows of one epoch")
+    test_size: int = Field(50_000, ge=1, description="rows that measure the accuracy")
+    low: Value = Field(0.0, description="inputs are drawn between `low` and `high`")
+    high: Value = Field(100.0, validate_default=True, description="greater than `low`")
+    generator: Literal["seedrandom", "pcg64"] = Field(
+        "seedrandom", description="seedrandom: as published; pcg64: NumPy's, faster"
+    )
+    seed: (
+        Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+        | Annotated[str, Field(max_length=256), AfterValidator(_fits_the_key)]
+    ) = Field(2017, description="a whole number or a text")
+
+    @field_validator("high")
+    @classmethod
+    def _above_low(cls, high: float, info: ValidationInfo) -> float:
+        if "low" in info.data and not info.data["low"] < high:
+            raise ValueError(f"high ({high}) must be greater than low ({info.data['low']})")
+        return high
+
+
+class InverseEpoch(_Model):
+    """1/(2·scale·epoch), with epochs counted from 1: shrinks as training goes on."""
+
+    schedule: Literal["inverse_epoch"] = "inverse_epoch"
+    scale: Positive = 100_000.0
+
+    def at(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 1."""
+        return 1 / (2 * self.scale * epoch)
+
+
+class Constant(_Model):
+    """The same rate in every epoch."""
+
+    schedule: Literal["constant"] = "constant"
+    rate: Positive
+
+    def at(self, _epoch: int) -> float:
+        """The learning rate of an epoch, counted from 1."""
+        return self.rate
+
+
+def _schedule(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.get("schedule", "inverse_epoch")
+    return getattr(value, "schedule", None)
+
+
+LearningRate = Annotated[
+    Annotated[InverseEpoch, Tag("inverse_epoch")] | Annotated[Constant, Tag("constant")],
+    Discriminator(
+        _schedule,
+        custom_error_type="learning_rate",
+        custom_error_message="'schedule' must be 'inverse_epoch' or 'constant', in an object",
+    ),
+]
+
+
+class Regularization(_Model):
+    """What a step adds to the gradient: coefficient·weight."""
+
+    kind: Literal["published", "l2", "none"] = Field(
+        "published",
+        description="published: subtracts strength·weight, as the article does (weights grow); "
+        "l2: adds it (weights shrink); none: the gradient as it is",
+    )
+    strength: float = Field(1.0, ge=0, le=LARGEST_VALUE, allow_inf_nan=False)
+
+    @property
+    def coefficient(self) -> float:
+        """c in "gradient + c·weight"."""
+        return {"published": -self.strength, "l2": self.strength, "none": 0.0}[self.kind]
+
+
+class Hyperparameters(_Model):
+    """How the neuron learns."""
+
+    epochs: int = Field(10, ge=1, description="passes over the training rows")
+    learning_rate: LearningRate = InverseEpoch()
+    regularization: Regularization = Regularization()
+    weight_low: Value = Field(0.0, description="initial weights are drawn between these")
+    weight_high: Value = Field(2.0, validate_default=True, description="at least `weight_low`")
+    error_margin_percent: float = Field(
+        0.01,
+        ge=0,
+        le=LARGEST_VALUE,
+        allow_inf_nan=False,
+        description="a prediction is correct within this percentage of its label",
+    )
+
+    @field_validator("weight_high")
+    @classmethod
+    def _not_below_weight_low(cls, high: float, info: ValidationInfo) -> float:
+        if "weight_low" in info.data and high < info.data["weight_low"]:
+            raise ValueError(
+                f"weight_high ({high}) must be at least weight_low ({info.data['weight_low']})"
+            )
+        return high
+
+
+class Specification(_Model):
+    """Everything that determines a job's result, to the bit. The defaults are the published run."""
+
+    dataset: Dataset = Dataset()
+    hyperparameters: Hyperparameters = Hyperparameters()
+
+
+class JobRequest(Specification):
+    """What a client posts: a specification, and what the client calls it."""
+
+    name: str | None = Field(None, max_length=200)
+    metadata: dict[
+        Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=500)]
+    ] = Field({}, max_length=16, description="your own labels, which lists can be filtered by")
+
+    @property
+    def specification(self) -> Specification:
+        """The part that determines the result."""
+        return Specification(dataset=self.dataset, hyperparameters=self.hyperparameters)
+
+
+class Demo(BaseModel):
+    """One of the article's two demonstrations: what the neuron makes of a row."""
+
+    inputs: list[float]
+    expected: float
+    actual: float
+
+
+class Epoch(BaseModel):
+    """The result of one epoch."""
+
+    epoch: int = Field(description="counted from 1")
+    learning_rate: float
+    correct: int = Field(description="test rows predicted within the error margin")
+    total: int = Field(description="test rows")
+    accuracy: float = Field(description="correct / total")
+    cost: float | None = Field(
+        description="mean of (label - output)² over the test rows; null where it overflows"
+    )
+    weights: list[float] = Field(description="after the epoch")
+    duration_seconds: float = Field(description="training and test; not part of the result")
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: Literal["diverged", "worker_lost", "internal"]
+    detail: str
+    epoch: int | None = Field(None, description="diverged: the epoch, counted from 1")
+    step: int | None = Field(
+        None, description="diverged: the step (row) of that epoch, counted from 1"
+    )
+    weights: list[float] | None = Field(None, description="diverged: the last finite weights")
+    largest_learning_rate: float | None = Field(
+        None,
+        description="diverged: the largest learning rate that these data bear; null if none does",
+    )
+
+
+@dataclass(frozen=True)
+class Record:
+    """What Redis holds of a job. Times are in milliseconds since 1970."""
+
+    id: str
+    revision: int
+    status: Status
+    name: str | None
+    metadata: dict[str, str]
+    specification: Specification
+    created_at: int
+    started_at: int | None
+    updated_at: int
+    ended_at: int | None
+    epoch: int
+    step: int
+    claimed_at: int | None
+    claimed_epoch: int | None
+    claimed_step: int | None
+    accuracy: float | None
+    initial_weights: list[float] | None
+    weights: list[float] | None
+    demo_before: list[Demo] | None
+    demo_after: list[Demo] | None
+    error: JobError | None
+
+    @property
+    def fraction(self) -> float:
+        """How much of the training is done, from 0 to 1."""
+        return self._steps(self.epoch, self.step) / self._steps(
+            self.specification.hyperparameters.epochs, 0
+        )
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds from `updated_at` to the end, at the speed since the job was claimed last."""
+        if self.status is not Status.RUNNING or self.claimed_at is None:
+            return None
+        done = self._steps(self.epoch, self.step)
+        trained = done - self._steps(self.claimed_epoch or 0, self.claimed_step or 0)
+        if trained <= 0:
+            return None
+        left = self._steps(self.specification.hyperparameters.epochs, 0) - done
+        return (self.updated_at - self.claimed_at) / 1000 * left / trained
+
+    def _steps(self, epochs: int, step: int) -> int:
+        return epochs * self.specification.dataset.training_size + step

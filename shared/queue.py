@@ -1,0 +1,70 @@
+"""The Celery queue: a message carries a job's id and nothing else."""
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from shared.settings import Settings
+
+TRAIN = "neuron.train"
+_log = structlog.get_logger()
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The Celery application, the same for those who publish and those who work."""
+    celery = Celery("neuron", broker=settings.celery_broker_url, set_as_current=False)
+    celery.conf.update(
+        task_default_queue="neuron",
+        task_ignore_result=True,
+        task_acks_late=False,
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "health_check_interval": 5,
+            "visibility_timeout": 3600,
+        },
+    )
+    return celery
+
+
+def make_publisher(settings: Settings) -> Celery:
+    """As `make_celery`, but it gives up within seconds when the broker is away."""
+    celery = make_celery(settings)
+    celery.conf.update(
+        broker_transport_options={
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+            "max_retries": 0,
+            "interval_start": 0,
+            "interval_step": 0,
+            "interval_max": 0,
+        },
+        task_publish_retry_policy={
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0.05,
+            "interval_max": 0.05,
+        },
+    )
+    return celery
+
+
+def publish(celery: Celery, job_id: str) -> bool:
+    """Tell the workers of a queued job; False if the broker does not take the message.
+
+    That loses nothing: the record is the truth, and overdue jobs are published again.
+    """
+    try:
+        celery.send_task(TRAIN, args=[job_id])
+    except (KombuError, RedisError, OSError) as error:
+        _log.warning("publish failed", job_id=job_id, reason=str(error))
+        return False
+    return True

@@ -1,0 +1,56 @@
+"""Every setting: its name (with the prefix NEURON_), its default and what it is for."""
+
+from functools import cached_property
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from the environment when made; the README's table is checked against this class."""
+
+    model_config = SettingsConfigDict(env_prefix="NEURON_", frozen=True, env_ignore_empty=True)
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis that holds the jobs: `redis://`, `rediss://` or `unix://`",
+    )
+    broker_url: str = Field(
+        "", description="broker of the Celery queue; empty means the Redis that holds the jobs"
+    )
+    host: str = Field("127.0.0.1", description="address that the API listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port that the API listens on")
+    data_dir: str = Field(".data", description="where `make serve` keeps its Redis data")
+    max_open_jobs: int = Field(10_000, ge=1, description="jobs that have not ended, in all")
+    max_body_bytes: int = Field(1_000_000, ge=1_000, description="size of a request body")
+    max_training_rows: int = Field(10_000_000, ge=1, description="largest `training_size`")
+    max_test_rows: int = Field(1_000_000, ge=1, description="largest `test_size`")
+    max_values: int = Field(
+        22_000_000, ge=2, description="input values of a job: (training + test rows) × inputs"
+    )
+    max_epochs: int = Field(10_000, ge=1, description="largest `epochs`")
+    max_predict_rows: int = Field(10_000, ge=1, description="rows of one predict call")
+    max_wait_seconds: float = Field(30, ge=0, description="longest `Prefer: wait`")
+    max_waiting_requests: int = Field(
+        8, ge=0, description="requests of one API process that may wait at once; others get 202"
+    )
+    idempotency_seconds: int = Field(
+        86_400, ge=1, description="how long an Idempotency-Key is remembered"
+    )
+    lease_seconds: float = Field(
+        10, ge=0.5, description="how long a worker owns a job without a heartbeat"
+    )
+    dataset_cache_bytes: int = Field(
+        64_000_000, ge=0, description="memory for data sets that a worker process keeps"
+    )
+
+    @cached_property
+    def celery_broker_url(self) -> str:
+        """The broker's URL as Celery spells it (`redis+socket://` for a Unix socket)."""
+        url = self.broker_url or self.redis_url
+        if not url.startswith("unix://"):
+            return url
+        path, _, query = url.removeprefix("unix://").partition("?")
+        return f"redis+socket://{path}" + (
+            f"?{query.replace('db=', 'virtual_host=')}" * bool(query)
+        )

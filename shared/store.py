@@ -1,0 +1,508 @@
+"""The job records in Redis, the only truth about a job.
+
+Keys, all in one hash slot:
+
+    {neuron}:job:<id>                      hash     the record, see `_record`
+    {neuron}:job:<id>:epochs               list     result of each epoch, JSON
+    {neuron}:job:<id>:events               stream   every transition and epoch
+    {neuron}:due                           zset     open jobs; score: when to look again (ms)
+    {neuron}:jobs, {neuron}:jobs:<status>  zsets    all jobs; score: sequence of creation
+    {neuron}:jobs:sequence                 counter  of jobs created
+    {neuron}:idempotency:<owner>:<sha256>  string   "<id> <fingerprint of the body>"
+    {neuron}:worker:<name>                 string   alive while it exists
+
+Writes that belong together are one Lua script (`scripts/`), safe to send again when its answer is
+lost. A job that is trained belongs to the worker with the newest fencing token.
+
+Every method raises `redis.exceptions.RedisError` when Redis cannot do it.
+"""
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any, cast
+
+import numpy as np
+import orjson
+import redis
+import structlog
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+from shared.errors import (
+    IdempotencyKeySpent,
+    IdempotencyMismatch,
+    JobNotFound,
+    LeaseLost,
+    NoWeights,
+    StateConflict,
+    TooManyOpenJobs,
+    UnsafeRedis,
+)
+from shared.job import Demo, Epoch, JobError, Record, Specification, Status
+from shared.settings import Settings
+
+PREFIX = "{neuron}"
+DUE = f"{PREFIX}:due"
+JOBS = f"{PREFIX}:jobs"
+#: When a queued job is looked at again, in case its message got lost.
+REPUBLISH_MS = 5_000
+#: How many records one `list_jobs` reads at most; a rare filter goes on in the next page.
+SCAN_LIMIT = 1_000
+
+_log = structlog.get_logger()
+_SCRIPTS = resources.files("shared") / "scripts"
+
+
+def connect(settings: Settings, *, patient: bool = False) -> "redis.Redis":
+    """A client of the store's Redis.
+
+    Args:
+        settings: names the Redis.
+        patient: whether a lost connection is tried again for some seconds (workers) or is an error
+            at once (the API, which answers 503).
+    """
+    retry = Retry(ExponentialBackoff(cap=1, base=0.05), 6) if patient else Retry(NoBackoff(), 0)
+    return redis.Redis.from_url(
+        settings.redis_url,
+        socket_timeout=5 if patient else 1,
+        socket_connect_timeout=1,
+        health_check_interval=5,
+        retry=retry,
+    )
+
+
+def _script(client: "redis.Redis", name: str) -> Any:
+    prelude, body = ((_SCRIPTS / f"{part}.lua").read_text() for part in ("prelude", name))
+    return client.register_script(prelude + body)
+
+
+def _keys(job_id: str) -> list[str]:
+    if not re.fullmatch("[0-9a-f]{32}", job_id):
+        raise JobNotFound(job_id)
+    record = f"{PREFIX}:job:{job_id}"
+    return [record, f"{record}:epochs", f"{record}:events", DUE, JOBS]
+
+
+def _flat(fields: Mapping[str, Any]) -> list[Any]:
+    return [part for pair in fields.items() for part in pair]
+
+
+def encode_weights(weights: Iterable[float]) -> bytes:
+    """Weights as little-endian float64 bytes."""
+    return np.array(weights, dtype="<f8").tobytes()
+
+
+def decode_weights(data: bytes) -> list[float]:
+    """The inverse of `encode_weights`."""
+    return cast(list[float], np.frombuffer(data, dtype="<f8").tolist())
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to train a job, and where to go on: `step` rows into `epoch` + 1."""
+
+    job_id: str
+    fence: int
+    specification: Specification
+    epoch: int
+    step: int
+    weights: list[float] | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs, newest first; `next` is the sequence number to go on after."""
+
+    jobs: list[Record]
+    next: int | None
+
+
+class Store:
+    """The jobs in one Redis. Make one for each process."""
+
+    def __init__(self, settings: Settings, *, patient: bool = False) -> None:
+        self.settings = settings
+        self.redis = connect(settings, patient=patient)
+
+    @cached_property
+    def _accept(self) -> Any:
+        return _script(self.redis, "accept")
+
+    @cached_property
+    def _claim(self) -> Any:
+        return _script(self.redis, "claim")
+
+    @cached_property
+    def _update(self) -> Any:
+        return _script(self.redis, "update")
+
+    @cached_property
+    def _commit(self) -> Any:
+        return _script(self.redis, "commit")
+
+    @cached_property
+    def _fail(self) -> Any:
+        return _script(self.redis, "fail")
+
+    @cached_property
+    def _cancel(self) -> Any:
+        return _script(self.redis, "cancel")
+
+    @cached_property
+    def _delete(self) -> Any:
+        return _script(self.redis, "delete")
+
+    @property
+    def _lease_ms(self) -> int:
+        return int(self.settings.lease_seconds * 1000)
+
+    # Clients of the service
+
+    def accept(
+        self,
+        specification: Specification,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        owner: str = "",
+        idempotency_key: str | None = None,
+        fingerprint: str = "",
+    ) -> tuple[str, bool]:
+        """Make a job durable.
+
+        Args:
+            specification: what to train.
+            name: what the client calls it.
+            metadata: labels that lists can be filtered by.
+            owner: whose keys are told apart; "" without accounts.
+            idempotency_key: the same key gives the same job for 24 hours.
+            fingerprint: of the body that came with the key.
+
+        Returns:
+            The job's id, and whether it had been created by an earlier call with this key.
+
+        Raises:
+            IdempotencyMismatch, IdempotencyKeySpent, TooManyOpenJobs
+        """
+        job_id = uuid.uuid4().hex
+        keys = _keys(job_id)
+        digest = hashlib.sha256((idempotency_key or "").encode()).hexdigest()
+        keys.append(f"{PREFIX}:idempotency:{owner}:{digest}" if idempotency_key else keys[0])
+        fields = {
+            "specification": specification.model_dump_json(),
+            "metadata": json.dumps(dict(metadata or {})),
+            "owner": owner,
+        } | ({} if name is None else {"name": name})
+        limit = self.settings.max_open_jobs
+        seen = (fingerprint or "-") if idempotency_key else ""
+        life = self.settings.idempotency_seconds
+        arguments = [job_id, limit, REPUBLISH_MS, seen, life, *_flat(fields)]
+        outcome, first = (part.decode() for part in self._accept(keys=keys, args=arguments))
+        if outcome == "mismatch":
+            raise IdempotencyMismatch
+        if outcome == "full":
+            raise TooManyOpenJobs(limit)
+        if outcome == "replayed" and not self.redis.exists(_keys(first)[0]):
+            raise IdempotencyKeySpent(first)
+        return first, outcome == "replayed"
+
+    def get(self, job_id: str) -> Record:
+        """The job's record.
+
+        Raises:
+            JobNotFound
+        """
+        fields = cast(dict[bytes, bytes], self.redis.hgetall(_keys(job_id)[0]))
+        if not fields:
+            raise JobNotFound(job_id)
+        return _record(job_id, fields)
+
+    def list_jobs(
+        self,
+        *,
+        statuses: Sequence[Status] = (),
+        metadata: Mapping[str, str] | None = None,
+        limit: int,
+        before: int | None = None,
+    ) -> Page:
+        """Jobs, newest first, created before the one of sequence number `before`."""
+        found: list[Record] = []
+        scanned = 0
+        while scanned < SCAN_LIMIT:
+            chunk = self._newest(statuses, limit + 1, before)
+            for record, sequence in chunk:
+                if len(found) == limit:
+                    return Page(found, before)
+                before, scanned = sequence, scanned + 1
+                if record and _matches(record, statuses, metadata or {}):
+                    found.append(record)
+            if len(chunk) <= limit:
+                return Page(found, None)
+        return Page(found, before)
+
+    def _newest(
+        self, statuses: Sequence[Status], count: int, before: int | None
+    ) -> list[tuple[Record | None, int]]:
+        highest = "+inf" if before is None else f"({before}"
+        ids: dict[bytes, int] = {}
+        for key in [f"{JOBS}:{status}" for status in statuses] or [JOBS]:
+            newest = self.redis.zrevrangebyscore(
+                key, highest, "-inf", start=0, num=count, withscores=True
+            )
+            ids |= {job_id: int(score) for job_id, score in cast(list[tuple[bytes, float]], newest)}
+        chosen = sorted(ids.items(), key=lambda item: -item[1])[:count]
+        pipeline = self.redis.pipeline(transaction=False)
+        for job_id, _ in chosen:
+            pipeline.hgetall(_keys(job_id.decode())[0])
+        return [
+            (_record(job_id.decode(), fields) if fields else None, sequence)
+            for (job_id, sequence), fields in zip(chosen, pipeline.execute(), strict=True)
+        ]
+
+    def epochs(self, job_id: str, *, after: int, limit: int) -> list[bytes]:
+        """Results of the epochs `after` + 1 and on, each the JSON of an `Epoch`.
+
+        Raises:
+            JobNotFound
+        """
+        record, epochs, *_ = _keys(job_id)
+        pipeline = self.redis.pipeline(transaction=True)
+        pipeline.exists(record)
+        pipeline.lrange(epochs, after, after + limit - 1)
+        exists, results = pipeline.execute()
+        if not exists:
+            raise JobNotFound(job_id)
+        return cast(list[bytes], results)
+
+    def weights(self, job_id: str, epoch: int | None = None) -> tuple[int, list[float]]:
+        """The weights of a committed epoch (the last one if None), and which epoch that is.
+
+        Raises:
+            JobNotFound, NoWeights
+        """
+        if epoch is None:
+            committed, weights = cast(
+                list[bytes | None], self.redis.hmget(_keys(job_id)[0], ["epoch", "weights"])
+            )
+            if committed is None:
+                raise JobNotFound(job_id)
+            if weights is None:
+                raise NoWeights(job_id)
+            return int(committed), decode_weights(weights)
+        results = self.epochs(job_id, after=epoch - 1, limit=1)
+        if not results:
+            raise NoWeights(job_id, epoch)
+        return epoch, Epoch.model_validate_json(results[0]).weights
+
+    def wait_for_end(self, job_id: str, seconds: float) -> Record:
+        """The record when the job has ended, or as it is after `seconds`.
+
+        Raises:
+            JobNotFound
+        """
+        deadline = time.monotonic() + seconds
+        position: bytes | str = "0"
+        record = self.get(job_id)
+        while not record.status.ended and (left := deadline - time.monotonic()) > 0:
+            answer = self.redis.xread(
+                {_keys(job_id)[2]: position}, block=max(1, int(min(left, 0.5) * 1000))
+            )
+            events = cast(list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]], answer)
+            for _, entries in events or []:
+                position = entries[-1][0]
+                if any(data[b"kind"] == b"status" for _, data in entries):
+                    record = self.get(job_id)
+        return record if record.status.ended else self.get(job_id)
+
+    def cancel(self, job_id: str) -> Record:
+        """End the job now; the worker that trains it finds its lease gone.
+
+        Raises:
+            JobNotFound, StateConflict: if it has ended otherwise.
+        """
+        self._expect(
+            job_id, "cancelled", self._cancel(keys=_keys(job_id), args=[job_id]), {"cancelled"}
+        )
+        return self.get(job_id)
+
+    def delete(self, job_id: str) -> None:
+        """Forget an ended job.
+
+        Raises:
+            JobNotFound, StateConflict: if it has not ended.
+        """
+        allowed = {status.value for status in Status if status.ended}
+        self._expect(job_id, "deleted", self._delete(keys=_keys(job_id), args=[job_id]), allowed)
+
+    @staticmethod
+    def _expect(job_id: str, action: str, status: bytes | None, allowed: set[str]) -> None:
+        if status is None:
+            raise JobNotFound(job_id)
+        if status.decode() not in allowed:
+            raise StateConflict(job_id, status.decode(), action)
+
+    # Workers
+
+    def claim(self, job_id: str, attempt: str) -> Claim | None:
+        """Take a job to train it; None if it has ended, is gone, or another worker has it."""
+        fence = self._claim(keys=_keys(job_id), args=[job_id, attempt, self._lease_ms])
+        if fence is None:
+            return None
+        record, epoch, step, weights, checkpoint = cast(
+            list[bytes],
+            self.redis.hmget(
+                _keys(job_id)[0], ["specification", "epoch", "step", "weights", "checkpoint"]
+            ),
+        )
+        start = checkpoint if checkpoint is not None else weights
+        return Claim(
+            job_id=job_id,
+            fence=int(fence),
+            specification=Specification.model_validate_json(record),
+            epoch=int(epoch),
+            step=int(step) if checkpoint is not None else 0,
+            weights=None if start is None else decode_weights(start),
+        )
+
+    def beat(self, claim: Claim) -> None:
+        """Extend the lease.
+
+        Raises:
+            LeaseLost
+        """
+        self._write(claim, {})
+
+    def begin(self, claim: Claim, weights: Sequence[float], demo: Sequence[Demo]) -> None:
+        """Record the initial weights and what they make of the demo rows.
+
+        Raises:
+            LeaseLost
+        """
+        self._write(
+            claim, {"initial_weights": encode_weights(weights), "demo_before": _encode_demo(demo)}
+        )
+
+    def checkpoint(self, claim: Claim, step: int, weights: Iterable[float]) -> None:
+        """Record how far the epoch that is being trained has come; training can go on from there.
+
+        Raises:
+            LeaseLost
+        """
+        self._write(claim, {"step": step, "checkpoint": encode_weights(weights)})
+
+    def _write(self, claim: Claim, fields: Mapping[str, Any]) -> None:
+        arguments = [claim.job_id, claim.fence, self._lease_ms, *_flat(fields)]
+        if not self._update(keys=_keys(claim.job_id), args=arguments):
+            raise LeaseLost(claim.job_id)
+
+    def commit(
+        self, claim: Claim, results: Sequence[Epoch], demo_after: Sequence[Demo] | None = None
+    ) -> None:
+        """Record the results of one or more epochs; with `demo_after` the job has succeeded.
+
+        Raises:
+            LeaseLost
+        """
+        last = results[-1]
+        fields: dict[str, Any] = {
+            "weights": encode_weights(last.weights),
+            "accuracy": repr(last.accuracy),
+        }
+        if demo_after is not None:
+            fields["demo_after"] = _encode_demo(demo_after)
+        entries = [orjson.dumps(result.model_dump()) for result in results]
+        outcome = self._commit(
+            keys=_keys(claim.job_id),
+            args=[
+                claim.job_id, claim.fence, self._lease_ms, results[0].epoch, last.epoch,
+                int(demo_after is not None), *entries, *_flat(fields),
+            ],
+        )  # fmt: skip
+        if outcome in (b"lost", b"gap"):
+            raise LeaseLost(claim.job_id)
+
+    def fail(self, claim: Claim, error: JobError) -> None:
+        """End the job with an error.
+
+        Raises:
+            LeaseLost
+        """
+        arguments = [claim.job_id, claim.fence, error.model_dump_json()]
+        if not self._fail(keys=_keys(claim.job_id), args=arguments):
+            raise LeaseLost(claim.job_id)
+
+    def announce_worker(self, name: str, seconds: float) -> None:
+        """Count this worker as alive for some seconds."""
+        self.redis.set(f"{PREFIX}:worker:{name}", b"", px=int(seconds * 1000))
+
+    def withdraw_worker(self, name: str) -> None:
+        """Count this worker as gone."""
+        self.redis.delete(f"{PREFIX}:worker:{name}")
+
+    # Health
+
+    def workers(self, host: str = "*") -> int:
+        """How many workers are alive, on all hosts or on one."""
+        return sum(1 for _ in self.redis.scan_iter(f"{PREFIX}:worker:{host}:*", count=1000))
+
+    def check(self) -> None:
+        """Ask whether this Redis keeps what it is given; warn if a crash of it may lose jobs.
+
+        Raises:
+            UnsafeRedis
+        """
+        policy = cast(dict[str, str], self.redis.info("memory")).get("maxmemory_policy", "")
+        if policy != "noeviction":
+            raise UnsafeRedis(policy)
+        if not cast(dict[str, int], self.redis.info("persistence")).get("aof_enabled"):
+            _log.warning("Redis has no append-only file: jobs are lost when it crashes")
+
+
+def _encode_demo(demo: Sequence[Demo]) -> bytes:
+    return orjson.dumps([row.model_dump() for row in demo])
+
+
+def _matches(record: Record, statuses: Sequence[Status], metadata: Mapping[str, str]) -> bool:
+    return (not statuses or record.status in statuses) and (
+        metadata.items() <= record.metadata.items()
+    )
+
+
+def _record(job_id: str, fields: Mapping[bytes, bytes]) -> Record:
+    def read(name: str, decode: Any) -> Any:
+        value = fields.get(name.encode())
+        return None if value is None else decode(value)
+
+    def demo(value: bytes) -> list[Demo]:
+        return [Demo(**row) for row in orjson.loads(value)]
+
+    return Record(
+        id=job_id,
+        revision=int(fields[b"revision"]),
+        status=Status(fields[b"status"].decode()),
+        name=read("name", bytes.decode),
+        metadata=orjson.loads(fields[b"metadata"]),
+        specification=Specification.model_validate_json(fields[b"specification"]),
+        created_at=int(fields[b"created_at"]),
+        started_at=read("started_at", int),
+        updated_at=int(fields[b"updated_at"]),
+        ended_at=read("ended_at", int),
+        epoch=int(fields[b"epoch"]),
+        step=int(fields[b"step"]),
+        claimed_at=read("claimed_at", int),
+        claimed_epoch=read("claimed_epoch", int),
+        claimed_step=read("claimed_step", int),
+        accuracy=read("accuracy", float),
+        initial_weights=read("initial_weights", decode_weights),
+        weights=read("weights", decode_weights),
+        demo_before=read("demo_before", demo),
+        demo_after=read("demo_after", demo),
+        error=read("error", JobError.model_validate_json),
+    )

@@ -1,0 +1,223 @@
+"""Jobs over REST, on the running service."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from shared.dataset import make_data
+from shared.store import Store
+from tests.conftest import Http, eventually
+from tests.reference import GOLDEN, PUBLISHED, specification
+
+LONG: dict[str, Any] = {
+    "dataset": {"training_size": 10_000_000, "generator": "pcg64"},
+    "hyperparameters": {"epochs": 1000},
+}
+SMALL: dict[str, Any] = {
+    "dataset": {"training_size": 100, "test_size": 10},
+    "hyperparameters": {"epochs": 3},
+}
+
+
+@pytest.fixture
+def long_job(http: Http) -> Any:
+    """A job that trains for minutes, running; cancelled at the end."""
+    job = http.post("/v1/jobs", json=LONG).json()
+    path = f"/v1/jobs/{job['id']}"
+    eventually(lambda: http.get(path).json()["status"] == "running", "running")
+    yield path
+    http.post(f"{path}/cancel")
+
+
+@pytest.mark.parametrize("kind", ["published", "none"])
+def test_the_published_runs_come_out_digit_for_digit(http: Http, kind: str) -> None:
+    name = {"published": "with_regularization", "none": "without_regularization"}[kind]
+    expected = PUBLISHED[name]
+    body = {} if kind == "published" else {"hyperparameters": {"regularization": {"kind": kind}}}
+    job = http.run_job(body)
+    assert job["status"] == "succeeded"
+    for figure in ("initial_weights", "demo_before", "demo_after"):
+        assert job[figure] == expected[figure]
+    epochs = http.get(f"/v1/jobs/{job['id']}/epochs").json()["epochs"]
+    for epoch, reference in zip(epochs, expected["epochs"], strict=True):
+        assert {name: epoch[name] for name in reference} == reference
+        assert epoch["accuracy"] == epoch["correct"] / epoch["total"]
+    assert job["weights"] == epochs[-1]["weights"]
+    assert job["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("run", [run for run in GOLDEN["runs"] if run["diverged"]])
+def test_exploding_gradients_end_a_job_with_where_and_why(http: Http, run: dict[str, Any]) -> None:
+    wanted = specification(run["request"])
+    job = http.run_job(wanted.model_dump(exclude={"name", "metadata"}))
+    assert job["status"] == "failed"
+    error = job["error"]
+    assert error["code"] == "diverged"
+    assert {name: error[name] for name in ("epoch", "step", "weights")} == run["diverged"]
+    rates = make_data(wanted.dataset)
+    assert rates
+    calmer = wanted.model_dump()
+    calmer["hyperparameters"]["learning_rate"] = {
+        "schedule": "constant", "rate": error["largest_learning_rate"],
+    }  # fmt: skip
+    assert http.run_job(calmer)["status"] == "succeeded"
+
+
+def test_create_answers_202_with_the_job_and_where_to_look(http: Http) -> None:
+    answer = http.post("/v1/jobs", json={**SMALL, "name": "n", "metadata": {"team": "research"}})
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["Location"] == job["url"] == f"{http.base}/v1/jobs/{job['id']}"
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert (job["name"], job["metadata"]) == ("n", {"team": "research"})
+    assert job["specification"]["dataset"]["seed"] == 2017
+
+
+def test_waiting_answers_when_the_job_has_ended_and_says_so(http: Http) -> None:
+    answer = http.post("/v1/jobs", json=SMALL, headers={"Prefer": "respond-async, wait=99"})
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=30")
+
+
+def test_waiting_is_given_up_after_the_seconds_asked_for(http: Http) -> None:
+    answer = http.post("/v1/jobs", json=LONG, headers={"Prefer": "wait=1"})
+    assert answer.status_code == 202
+    assert 0.9 < answer.elapsed.total_seconds() < 5
+    http.post(f"/v1/jobs/{answer.json()['id']}/cancel")
+
+
+def test_more_requests_than_may_wait_are_answered_at_once(http: Http, long_job: str) -> None:
+    assert long_job
+    # Covered in depth by the load of `benchmarks`; here: the service answers while some wait.
+    assert http.get("/healthz").elapsed.total_seconds() < 1
+
+
+def test_the_same_key_and_body_give_the_same_job(http: Http) -> None:
+    key = uuid.uuid4().hex
+    first = http.post("/v1/jobs", json=SMALL, headers={"Idempotency-Key": key})
+    again = http.post("/v1/jobs", json=SMALL, headers={"Idempotency-Key": f'"{key}"'})
+    assert first.json()["id"] == again.json()["id"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = http.post("/v1/jobs", json={}, headers={"Idempotency-Key": key})
+    assert other.status_code == 422
+
+
+def test_a_key_whose_job_was_deleted_is_refused(http: Http) -> None:
+    headers = {"Idempotency-Key": uuid.uuid4().hex, "Prefer": "wait=20"}
+    job = http.post("/v1/jobs", json=SMALL, headers=headers).json()
+    assert http.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert http.post("/v1/jobs", json=SMALL, headers=headers).status_code == 409
+
+
+@pytest.mark.parametrize("key", ["", '" "', '""', "a b", "x" * 256, "é"])
+def test_a_malformed_key_is_refused(http: Http, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode("latin-1")}
+    answer = http.post("/v1/jobs", json=SMALL, headers=headers)  # type: ignore[arg-type]
+    assert answer.status_code == 400
+    assert "Idempotency-Key" in answer.json()["detail"]
+
+
+def test_polling_with_the_etag_costs_no_body_until_something_changes(http: Http) -> None:
+    job = http.run_job(SMALL)
+    first = http.get(f"/v1/jobs/{job['id']}")
+    headers = {"If-None-Match": first.headers["ETag"]}
+    again = http.get(f"/v1/jobs/{job['id']}", headers=headers)
+    assert (again.status_code, again.content) == (304, b"")
+    changed = http.get(f"/v1/jobs/{job['id']}", headers={"If-None-Match": '"other"'})
+    assert changed.status_code == 200
+
+
+def test_a_running_job_shows_progress_inside_its_epochs(http: Http, long_job: str) -> None:
+    def progress() -> Any:
+        found = http.get(long_job).json()["progress"]
+        return found if found["fraction"] > 0 and found["eta_seconds"] is not None else None
+
+    first = eventually(progress, "progress")
+    assert first["eta_seconds"] > 0
+    assert eventually(lambda: progress()["fraction"] > first["fraction"], "more progress")
+
+
+def test_cancelling_stops_a_running_job_within_a_second(http: Http, long_job: str) -> None:
+    answer = http.post(f"{long_job}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    assert answer.json()["ended_at"] is not None
+    free = http.post("/v1/jobs", json=SMALL, headers={"Prefer": "wait=20"})
+    assert free.status_code == 200
+    assert http.get(long_job).json()["status"] == "cancelled"
+    assert http.post(f"{long_job}/cancel").status_code == 200
+
+
+def test_a_cancelled_worker_takes_the_next_job_within_a_second(http: Http) -> None:
+    running = [http.post("/v1/jobs", json=LONG).json()["id"] for _ in range(2)]
+    queued = http.post("/v1/jobs", json=LONG).json()["id"]
+    for job_id in running:
+        eventually(lambda j=job_id: http.get(f"/v1/jobs/{j}").json()["status"] == "running", "run")
+    assert http.get(f"/v1/jobs/{queued}").json()["status"] == "queued"
+    assert http.post(f"/v1/jobs/{queued}/cancel").json()["status"] == "cancelled"
+    for job_id in running:
+        http.post(f"/v1/jobs/{job_id}/cancel")
+    answer = http.post("/v1/jobs", json=SMALL, headers={"Prefer": "wait=20"})
+    assert answer.status_code == 200
+    assert answer.elapsed.total_seconds() < 1.5
+
+
+def test_ended_jobs_are_not_cancelled_and_open_ones_not_deleted(http: Http, long_job: str) -> None:
+    job = http.run_job(SMALL)
+    assert http.post(f"/v1/jobs/{job['id']}/cancel").status_code == 409
+    assert http.delete(long_job).status_code == 409
+
+
+def test_a_deleted_job_is_gone_from_everywhere(http: Http, store: Store) -> None:
+    job = http.run_job(SMALL)
+    assert http.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert http.get(f"/v1/jobs/{job['id']}").status_code == 404
+    assert http.get(f"/v1/jobs/{job['id']}/epochs").status_code == 404
+    assert http.delete(f"/v1/jobs/{job['id']}").status_code == 404
+    assert not list(store.redis.scan_iter(f"*{job['id']}*"))
+
+
+def test_lists_are_filtered_and_paged_newest_first(http: Http) -> None:
+    tag = uuid.uuid4().hex
+    made = [http.run_job({**SMALL, "metadata": {"tag": tag}})["id"] for _ in range(5)]
+    seen: list[str] = []
+    after: dict[str, str] = {}
+    while True:
+        page = http.get(
+            "/v1/jobs", params={"metadata.tag": tag, "status": "succeeded", "limit": 2, **after}
+        ).json()
+        seen += [job["id"] for job in page["jobs"]]
+        if not page["has_more"]:
+            break
+        after = {"after": page["next"]}
+    assert seen == made[::-1]
+    assert page["next"] is None
+    none = http.get("/v1/jobs", params={"metadata.tag": tag, "status": ["failed", "cancelled"]})
+    assert none.json()["jobs"] == []
+
+
+def test_a_cursor_of_other_filters_is_refused(http: Http) -> None:
+    for _ in range(2):
+        http.run_job(SMALL)
+    cursor = http.get("/v1/jobs", params={"limit": 1}).json()["next"]
+    answer = http.get("/v1/jobs", params={"limit": 1, "after": cursor, "status": "failed"})
+    assert answer.status_code == 400
+    assert http.get("/v1/jobs", params={"after": "nonsense"}).status_code == 400
+
+
+def test_epochs_come_in_pages(http: Http) -> None:
+    job = http.run_job(SMALL)
+    path = f"/v1/jobs/{job['id']}/epochs"
+    first = http.get(path, params={"limit": 2}).json()
+    assert [epoch["epoch"] for epoch in first["epochs"]] == [1, 2]
+    assert (first["has_more"], first["next"], first["job_id"]) == (True, 2, job["id"])
+    last = http.get(path, params={"limit": 2, "after": first["next"]}).json()
+    assert [epoch["epoch"] for epoch in last["epochs"]] == [3]
+    assert (last["has_more"], last["next"]) == (False, None)
+
+
+def test_a_job_can_learn_to_add_three_numbers(http: Http) -> None:
+    job = http.run_job({"dataset": {"input_size": 3, "training_size": 50_000}})
+    path = f"/v1/jobs/{job['id']}/predict"
+    found = http.post(path, json={"inputs": [[1, 2, 3]]}).json()
+    assert found["outputs"][0] == pytest.approx(6, abs=found["error_bounds"][0] + 1e-12)
+    assert job["demo_before"][0]["inputs"] == [2.2, 1.5, 2.2]

@@ -1,0 +1,10 @@
+"""`python -m worker.health`: exits with 0 if a worker of this host is alive; for containers."""
+
+import socket
+import sys
+
+from shared.settings import Settings
+from shared.store import Store
+
+if __name__ == "__main__":
+    sys.exit(0 if Store(Settings()).workers(socket.gethostname()) else 1)

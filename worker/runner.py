@@ -1,0 +1,130 @@
+"""Training one job: claim it, keep its lease, commit its epochs, end it."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from redis.exceptions import RedisError
+
+from shared.dataset import Data, DataCache
+from shared.errors import LeaseLost
+from shared.job import Epoch, JobError
+from shared.store import Claim, Store
+from worker.stability import largest_learning_rate
+from worker.training import Chunk, Diverged, demonstrate, train
+
+#: Epochs that follow each other faster than this are committed together.
+COMMIT_SECONDS = 0.05
+#: How often progress inside an epoch is recorded.
+CHECKPOINT_SECONDS = 0.25
+
+_log = structlog.get_logger()
+
+
+class Runner:
+    """Trains jobs, one at a time. Make one for each process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cache = DataCache(store.settings.dataset_cache_bytes)
+
+    def run(self, job_id: str) -> None:
+        """Train the job if it is there to be trained; safe to call any number of times."""
+        claim = self._store.claim(job_id, uuid.uuid4().hex)
+        if claim is None:
+            return
+        log = _log.bind(job_id=job_id, fence=claim.fence)
+        log.info("training", epoch=claim.epoch, step=claim.step)
+        try:
+            with _heartbeat(self._store, claim) as lost:
+                self._train(claim, lost)
+        except LeaseLost:
+            log.info("lease lost")
+        else:
+            log.info("ended")
+
+    def _train(self, claim: Claim, lost: threading.Event) -> None:
+        try:
+            data = self._cache.get(claim.specification.dataset)
+            self._commit_all(claim, data, lost)
+        except Diverged as error:
+            self._store.fail(claim, _describe(error, data, claim))
+        except (LeaseLost, RedisError):
+            raise
+        except Exception:
+            _log.exception("training failed", job_id=claim.job_id)
+            detail = "The worker met an unexpected error; its log has the details."
+            self._store.fail(claim, JobError(code="internal", detail=detail))
+
+    def _commit_all(self, claim: Claim, data: Data, lost: threading.Event) -> None:
+        weights = claim.weights or self._begin(claim, data)
+        epochs = claim.specification.hyperparameters.epochs
+        pending: list[Epoch] = []
+        written = time.monotonic()
+        for result in train(claim.specification, data, weights, epoch=claim.epoch, step=claim.step):
+            if lost.is_set():
+                raise LeaseLost(claim.job_id)
+            if isinstance(result, Epoch):
+                pending.append(result)
+            waited = time.monotonic() - written
+            if isinstance(result, Epoch) and result.epoch == epochs:
+                self._store.commit(claim, pending, demonstrate(result.weights))
+            elif pending and waited > COMMIT_SECONDS:
+                self._store.commit(claim, pending)
+                pending = []
+                written = time.monotonic()
+            elif isinstance(result, Chunk) and not pending and waited > CHECKPOINT_SECONDS:
+                self._store.checkpoint(claim, result.step, result.weights)
+                written = time.monotonic()
+
+    def _begin(self, claim: Claim, data: Data) -> list[float]:
+        hyperparameters = claim.specification.hyperparameters
+        weights: list[float] = data.initial_weights(
+            hyperparameters.weight_low, hyperparameters.weight_high
+        ).tolist()
+        self._store.begin(claim, weights, demonstrate(weights))
+        return weights
+
+
+def _describe(error: Diverged, data: Data, claim: Claim) -> JobError:
+    largest = largest_learning_rate(
+        data.training, claim.specification.hyperparameters.regularization.coefficient
+    )
+    bears = "bear no learning rate" if largest is None else f"bear at most {largest:g}"
+    used = claim.specification.hyperparameters.learning_rate.at(error.epoch)
+    return JobError(
+        code="diverged",
+        detail=f"Gradients exploded: {error}. The learning rate was {used:g}; these data {bears}.",
+        epoch=error.epoch,
+        step=error.step,
+        weights=error.weights,
+        largest_learning_rate=largest,
+    )
+
+
+@contextmanager
+def _heartbeat(store: Store, claim: Claim) -> Iterator[threading.Event]:
+    """Extend the lease from a thread until the block ends; the event is set when it is lost."""
+    lost, done = threading.Event(), threading.Event()
+    period = min(0.5, store.settings.lease_seconds / 3)
+
+    def beat() -> None:
+        while not done.wait(period):
+            try:
+                store.beat(claim)
+            except LeaseLost:
+                lost.set()
+                return
+            except RedisError as error:
+                _log.warning("heartbeat failed", job_id=claim.job_id, reason=str(error))
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        done.set()
+        thread.join()

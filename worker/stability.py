@@ -1,0 +1,73 @@
+"""The largest learning rate that a data set bears.
+
+A training step maps the error of the weights to (I - lr·(2·x·xᵀ + c·I))·error. Small rates shrink
+it if the smallest eigenvalue λ of the mean of x·xᵀ, the data's second moments, has 2λ + c > 0.
+Larger rates overshoot, and past a sharp boundary the error grows from row to row. The boundary is
+found by bisection, running the error through the rows themselves.
+"""
+
+import math
+
+import numpy as np
+
+from shared import kernel
+from shared.kernel import Floats
+
+#: Input values that one try looks at: enough to see the trend, a few milliseconds.
+SAMPLE_VALUES = 500_000
+#: Few rows are repeated until they make this many steps.
+LEAST_STEPS = 5_000
+#: ln of how far the error may grow on its way, when it has shrunk at the end.
+PEAK = math.log(1e20)
+
+
+def largest_learning_rate(training: Floats, regularization: float) -> float | None:
+    """The largest constant rate at which a pass over the rows makes the error smaller.
+
+    Args:
+        training: rows, shape (rows, input_size); a long array is judged by its first rows.
+        regularization: c in "gradient + c·weight".
+
+    Returns:
+        The rate, rounded down to three digits, or None if there is none: the regularization grows
+        the weights faster than these data can correct them, or the boundary is no finite number.
+    """
+    sample = _sample(training)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        moments = sample.T @ sample / len(sample)
+        start = 1e-3 / (2 * np.trace(moments) + abs(regularization))
+    if not math.isfinite(start) or 2 * np.linalg.eigvalsh(moments)[0] + regularization <= 0:
+        return None
+    return _bisect(sample, regularization, start)
+
+
+def _sample(training: Floats) -> Floats:
+    rows = training[: max(1, SAMPLE_VALUES // training.shape[1])]
+    return np.tile(rows, (-(-LEAST_STEPS // len(rows)), 1))
+
+
+def _bisect(sample: Floats, regularization: float, stable: float) -> float | None:
+    unstable = stable
+    while _bears(sample, unstable, regularization):
+        stable, unstable = unstable, 2 * unstable
+    if unstable == stable:
+        return None
+    while unstable / stable > 1.002:
+        middle = math.sqrt(stable * unstable)
+        if _bears(sample, middle, regularization):
+            stable = middle
+        else:
+            unstable = middle
+    return _round_down(stable)
+
+
+def _bears(sample: Floats, rate: float, regularization: float) -> bool:
+    error = np.random.Generator(np.random.PCG64(0)).random(sample.shape[1]) + 0.5
+    growth, peak = kernel.error_growth(sample, error, rate, regularization)
+    return growth <= 0 and peak <= PEAK
+
+
+def _round_down(value: float) -> float:
+    digits = 2 - math.floor(math.log10(value))
+    rounded = round(value, digits)
+    return rounded if rounded <= value else round(value - 10.0**-digits, digits)

@@ -1,0 +1,116 @@
+"""The training loop: from a specification and its data to epochs, wherever they are kept."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared import kernel
+from shared.dataset import Data, label
+from shared.job import Demo, Epoch, Hyperparameters, Specification
+from shared.kernel import Floats
+from shared.neuron import Neuron
+
+#: Rows of the article's demonstration; more inputs repeat their values in turn.
+DEMO_ROWS = ((2.2, 1.5), (1024.0, 2048.0))
+#: Input values that are trained before the loop looks up: some 10 ms.
+CHUNK_VALUES = 2**21
+#: Above it the kernel's shortcut is not exact any more; see `shared.kernel`.
+SAFE_WEIGHT = 1e150
+
+
+class Diverged(Exception):
+    """The weights left the finite numbers.
+
+    Attributes:
+        epoch, step: where, both counted from 1.
+        weights: the last finite ones.
+    """
+
+    def __init__(self, epoch: int, step: int, weights: Sequence[float]) -> None:
+        super().__init__(f"the weights stop being finite at step {step} of epoch {epoch}")
+        self.epoch, self.step, self.weights = epoch, step, list(weights)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows trained inside an epoch: `step` of them so far."""
+
+    step: int
+    weights: list[float]
+
+
+def demonstrate(weights: Sequence[float]) -> list[Demo]:
+    """What the neuron makes of the demo rows."""
+    neuron = Neuron(weights)
+    rows = [[row[i % 2] for i in range(len(weights))] for row in DEMO_ROWS]
+    return [Demo(inputs=row, expected=label(row), actual=neuron.forward(row)) for row in rows]
+
+
+def train(
+    specification: Specification,
+    data: Data,
+    weights: Sequence[float],
+    *,
+    epoch: int = 0,
+    step: int = 0,
+) -> Iterator[Chunk | Epoch]:
+    """Train from `step` rows into the epoch after `epoch` to the end.
+
+    Args:
+        specification: of the job.
+        data: made from it.
+        weights: at that place.
+        epoch: epochs that are complete.
+        step: rows of the next epoch that are.
+
+    Yields:
+        A `Chunk` after some rows, an `Epoch` at the end of each epoch.
+
+    Raises:
+        Diverged
+    """
+    current = np.array(weights)
+    hyperparameters = specification.hyperparameters
+    rows = max(1, CHUNK_VALUES // specification.dataset.input_size)
+    for number in range(epoch + 1, hyperparameters.epochs + 1):
+        started = time.monotonic()
+        for start in range(step, len(data.training), rows):
+            chunk = data.training[start : start + rows]
+            _train_chunk(chunk, current, hyperparameters, number, start)
+            if start + rows < len(data.training):
+                yield Chunk(start + rows, current.tolist())
+        step = 0
+        yield _evaluate(data.test, current, hyperparameters, number, started)
+
+
+def _train_chunk(
+    rows: Floats, weights: Floats, hyperparameters: Hyperparameters, epoch: int, start: int
+) -> None:
+    rule = (hyperparameters.learning_rate.at(epoch), hyperparameters.regularization.coefficient)
+    before = weights.copy()
+    kernel.train(rows, weights, *rule)
+    if np.all(np.abs(weights) < SAFE_WEIGHT):
+        return
+    weights[:] = before
+    row = kernel.first_divergent_row(rows, weights, *rule)
+    if row >= 0:
+        raise Diverged(epoch, start + row + 1, weights.tolist())
+
+
+def _evaluate(
+    test: Floats, weights: Floats, hyperparameters: Hyperparameters, epoch: int, started: float
+) -> Epoch:
+    correct, cost = kernel.test(test, weights, hyperparameters.error_margin_percent)
+    return Epoch(
+        epoch=epoch,
+        learning_rate=hyperparameters.learning_rate.at(epoch),
+        correct=correct,
+        total=len(test),
+        accuracy=correct / len(test),
+        cost=cost if math.isfinite(cost) else None,
+        weights=weights.tolist(),
+        duration_seconds=round(time.monotonic() - started, 6),
+    )
