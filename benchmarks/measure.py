@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from rich.box import MARKDOWN
 from rich.table import Table
 
 
@@ -38,7 +39,8 @@ def compared(what: str, times: Iterable[float], target: float | None = None) -> 
     ratio = other / ours
     return Result(
         what,
-        *(f"{1e3 * time:.4g} ms" for time in (ours, other)),
+        f"{1e3 * ours:,.1f} ms",
+        f"{1e3 * other:,.1f} ms",
         f"{ratio:.2f}",
         "" if target is None else f"≥ {target}",
         None if target is None else ratio >= target,
@@ -54,7 +56,7 @@ def limited(what: str, value: float, unit: str, most: float | None = None) -> Re
 def table(results: Iterable[Result]) -> Table:
     """Lay the results out for `rich` to print."""
     verdicts = {None: "", True: "met", False: "MISSED"}
-    drawn = Table("what", "ours", "other", "times as fast", "target", "verdict")
+    drawn = Table("what", "ours", "other", "times as fast", "target", "verdict", box=MARKDOWN)
     for row in results:
         drawn.add_row(row.what, row.ours, row.other, row.ratio, row.target, verdicts[row.met])
     return drawn

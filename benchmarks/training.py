@@ -1,11 +1,12 @@
 """The published run and its data, by the service's kernel and by others."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from benchmarks.compiled import Compiled
-from benchmarks.measure import Result, compared, fastest, seconds
+from benchmarks.measure import Result, compared, fastest
 from shared import kernel
 from shared.dataset import Data, make_data
 from shared.job import Dataset, Epoch, Hyperparameters, Regularization, Specification
@@ -48,42 +49,47 @@ def data() -> Iterator[Result]:
 
 
 def _race(what: str, other: Step, data: Data, c: float, target: float | None = None) -> Result:
-    ours, others = (lambda step=step: _ten_epochs(step, data, c) for step in (kernel.train, other))
+    ours, others = (partial(_ten_epochs, step, data, c) for step in (kernel.train, other))
     assert ours() == others(), what
     return compared(what, fastest(ours, others, repeats=REPEATS), target)
 
 
 def _ten_epochs(step: Step, data: Data, c: float) -> list[float]:
-    weights = data.initial_weights(0.0, 2.0)
+    weights = np.array(_start(data))
     for epoch in range(1, 11):
         step(data.training, weights, Hyperparameters().learning_rate.at(epoch), c)
-    return weights.tolist()
+    return list(weights)
+
+
+def _start(data: Data) -> list[float]:
+    return list(data.initial_weights(0.0, 2.0))
 
 
 def _race_with_tests(what: str, c: Compiled, data: Data, kind: str) -> Result:
     """Race the worker's own loop, with its chunks, checks and records."""
     rule = Hyperparameters(regularization=Regularization.model_validate({"kind": kind}))
-    ours, others = lambda: _by_worker(data, rule), lambda: _by_c(c, data, rule)
+    ours, others = partial(_by_worker, data, rule), partial(_by_c, c, data, rule)
     assert ours() == others(), what
     return compared(what, fastest(ours, others, repeats=REPEATS), TARGET)
 
 
-Tested = list[tuple[list[float], int, float | None]]
+#: Weights, correct rows and cost after an epoch.
+Tested = tuple[list[float], int, float | None]
 
 
-def _by_worker(data: Data, rule: Hyperparameters) -> Tested:
-    results = train(Specification(hyperparameters=rule), data, data.initial_weights(0.0, 2.0))
+def _by_worker(data: Data, rule: Hyperparameters) -> list[Tested]:
+    results = train(Specification(hyperparameters=rule), data, _start(data))
     epochs = [result for result in results if isinstance(result, Epoch)]
     return [(epoch.weights, epoch.correct, epoch.cost) for epoch in epochs]
 
 
-def _by_c(c: Compiled, data: Data, rule: Hyperparameters) -> Tested:
-    weights, results = data.initial_weights(0.0, 2.0), []
+def _by_c(c: Compiled, data: Data, rule: Hyperparameters) -> list[Tested]:
+    weights, results = np.array(_start(data)), list[Tested]()
     for epoch in range(1, 11):
         rate = rule.learning_rate.at(epoch)
         c.train(data.training, weights, rate, rule.regularization.coefficient)
         tested = c.test(data.test, weights, rule.error_margin_percent)
-        results.append((weights.tolist(), *tested))
+        results.append((list(weights), *tested))
     return results
 
 
@@ -91,8 +97,8 @@ def _extrapolated(what: str, other: Step, data: Data) -> Result:
     few = Data(data.training[:FEW_ROWS], data.test, data.weight_draws)
     assert _ten_epochs(kernel.train, few, -1.0) == _ten_epochs(other, few, -1.0), what
     ours = fastest(lambda: _ten_epochs(kernel.train, data, -1.0), repeats=REPEATS)
-    other_seconds = seconds(lambda: _ten_epochs(other, few, -1.0))
-    return compared(what, (*ours, other_seconds * len(data.training) / FEW_ROWS))
+    others = fastest(lambda: _ten_epochs(other, few, -1.0), repeats=3)
+    return compared(what, (*ours, others[0] * len(data.training) / FEW_ROWS))
 
 
 def _numpy_rows(rows: Floats, weights: Floats, rate: float, c: float) -> None:

@@ -62,7 +62,7 @@ def _bisect(sample: Floats, regularization: float, stable: float) -> float | Non
 
 
 def _bears(sample: Floats, rate: float, regularization: float) -> bool:
-    error = np.random.Generator(np.random.PCG64(0)).random(sample.shape[1]) + 0.5
+    error: Floats = np.random.Generator(np.random.PCG64(0)).random((sample.shape[1],))
     growth, peak = kernel.error_growth(sample, error, rate, regularization)
     return growth <= 0 and peak <= PEAK
 

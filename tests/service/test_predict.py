@@ -9,7 +9,7 @@ from tests.conftest import Http
 from tests.reference import PUBLISHED
 from tests.service.test_jobs import LONG
 
-ROWS = [[2.2, 1.5], [1024, 2048], [-3.5, 0], [1e-300, 1e100]]
+ROWS: list[list[float]] = [[2.2, 1.5], [1024, 2048], [-3.5, 0], [1e-300, 1e100]]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,9 @@ def run_all(wanted: Specification) -> tuple[list[float], list[Epoch], Diverged |
     weights = data.initial_weights(hyperparameters.weight_low, hyperparameters.weight_high).tolist()
     epochs: list[Epoch] = []
     try:
-        epochs.extend(result for result in train(wanted, data, weights) if isinstance(result, Epoch))
+        epochs.extend(
+            result for result in train(wanted, data, weights) if isinstance(result, Epoch)
+        )
     except Diverged as error:
         return weights, epochs, error
     return weights, epochs, None
