@@ -53,6 +53,8 @@ DUE = f"{PREFIX}:due"
 JOBS = f"{PREFIX}:jobs"
 #: When a queued job is looked at again, in case its message got lost.
 REPUBLISH_MS = 5_000
+#: How long one blocking read waits at most; less than the socket timeout.
+BLOCK_SECONDS = 0.5
 #: How many records one `list_jobs` reads at most; a rare filter goes on in the next page.
 SCAN_LIMIT = 1_000
 
@@ -114,6 +116,21 @@ class Claim:
     epoch: int
     step: int
     weights: list[float] | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job.
+
+    Attributes:
+        id: of the stream entry; ids of a job's events grow.
+        kind: "status" or "epoch".
+        data: the new status, or the JSON of an `Epoch`.
+    """
+
+    id: str
+    kind: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -301,6 +318,26 @@ class Store:
             raise NoWeights(job_id, epoch)
         return epoch, Epoch.model_validate_json(results[0]).weights
 
+    def events(
+        self, job_id: str, *, after: str = "0", limit: int = 1000, block_seconds: float = 0
+    ) -> list[Event]:
+        """What happened to the job after the event `after` ("0": from the beginning).
+
+        Args:
+            job_id: a job that may have been deleted; there are no events then.
+            after: id of an event, "milliseconds-number".
+            limit: how many at most.
+            block_seconds: how long to wait for the first one, less than the socket timeout.
+        """
+        block = max(1, int(block_seconds * 1000)) if block_seconds > 0 else None
+        answer = self.redis.xread({_keys(job_id)[2]: after}, count=limit, block=block)
+        streams = cast(list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]], answer)
+        return [
+            Event(event_id.decode(), fields[b"kind"].decode(), fields[b"data"])
+            for _, entries in streams or []
+            for event_id, fields in entries
+        ]
+
     def wait_for_end(self, job_id: str, seconds: float) -> Record:
         """The record when the job has ended, or as it is after `seconds`.
 
@@ -308,17 +345,14 @@ class Store:
             JobNotFound
         """
         deadline = time.monotonic() + seconds
-        position: bytes | str = "0"
+        position = "0"
         record = self.get(job_id)
         while not record.status.ended and (left := deadline - time.monotonic()) > 0:
-            answer = self.redis.xread(
-                {_keys(job_id)[2]: position}, block=max(1, int(min(left, 0.5) * 1000))
-            )
-            events = cast(list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]], answer)
-            for _, entries in events or []:
-                position = entries[-1][0]
-                if any(data[b"kind"] == b"status" for _, data in entries):
-                    record = self.get(job_id)
+            events = self.events(job_id, after=position, block_seconds=min(left, BLOCK_SECONDS))
+            if events:
+                position = events[-1].id
+            if any(event.kind == "status" for event in events):
+                record = self.get(job_id)
         return record if record.status.ended else self.get(job_id)
 
     def cancel(self, job_id: str) -> Record:
