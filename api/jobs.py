@@ -15,6 +15,7 @@ from api.problems import Problem
 from api.representation import answer, job_answer
 from api.services import services
 from shared import queue
+from shared.errors import NoWeights
 from shared.job import Epoch, JobRequest, Record, Status
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
@@ -74,14 +75,13 @@ def create_job() -> Response:
     """202 with the queued job, or 200 with the finished one if the client prefers to wait."""
     key = idempotency_key()
     wanted, given = body(JobRequest)
-    check_limits(wanted.specification, services().settings)
-    job_id, replayed = services().store.accept(
-        wanted.specification,
-        name=wanted.name,
-        metadata=wanted.metadata,
-        idempotency_key=key,
-        fingerprint=_digest(given),
-    )
+    check_limits(wanted, services().settings)
+    return _create(wanted, key, given)
+
+
+def _create(wanted: JobRequest, key: str | None, given: Any, **more: str) -> Response:
+    store = services().store
+    job_id, replayed = store.accept(wanted, idempotency_key=key, fingerprint=_digest(given), **more)
     if not replayed:
         queue.publish(services().publisher, job_id)
     response = _created(job_id)
@@ -202,6 +202,60 @@ def list_epochs(job_id: str) -> Response:
 def cancel_job(job_id: str) -> Response:
     """The cancelled job; 409 if it has ended otherwise."""
     return job_answer(services().store.cancel(job_id))
+
+
+@blueprint.post("/<job_id>/pause")
+@operation("Pause a job", "jobs", {200: representation.Job}, problems=(404, 409, 503))
+def pause_job(job_id: str) -> Response:
+    """The paused job; what it has committed stays. 409 if it has ended."""
+    return job_answer(services().store.pause(job_id))
+
+
+@blueprint.post("/<job_id>/resume")
+@operation("Resume a paused job", "jobs", {200: representation.Job}, problems=(404, 409, 503))
+def resume_job(job_id: str) -> Response:
+    """The job, queued again; it goes on where it stopped. 409 if it has ended."""
+    record = services().store.resume(job_id)
+    queue.publish(services().publisher, job_id)
+    return job_answer(record)
+
+
+@blueprint.post("/<job_id>/retry")
+@operation("Retry a failed job", "jobs", {200: representation.Job}, problems=(404, 409, 429, 503))
+def retry_job(job_id: str) -> Response:
+    """The job, queued again; it goes on after its last commit. 409 if it has not failed."""
+    record = services().store.retry(job_id)
+    queue.publish(services().publisher, job_id)
+    return job_answer(record)
+
+
+@blueprint.post("/<job_id>/verify")
+@operation(
+    "Train again and compare every epoch with what is stored",
+    "jobs",
+    {202: representation.Job, 200: representation.Job},
+    headers={
+        "Idempotency-Key": "the same key gives the same verification for 24 hours",
+        "Prefer": "wait=N: answer when the verification has ended, at most N seconds later",
+    },
+    problems=(400, 404, 409, 422, 429, 503),
+)
+def verify_job(job_id: str) -> Response:
+    """A job that succeeds if all committed epochs are the same to the bit.
+
+    It fails with the code `mismatch` and the first epoch that differs.
+    """
+    key = idempotency_key()
+    record = services().store.get(job_id)
+    if record.epoch == 0:
+        raise NoWeights(job_id)
+    hyperparameters = record.specification.hyperparameters
+    wanted = JobRequest(
+        name=f"verify {job_id}",
+        dataset=record.specification.dataset,
+        hyperparameters=hyperparameters.model_copy(update={"epochs": record.epoch}),
+    )
+    return _create(wanted, key, {"verify": job_id}, verifies=job_id)
 
 
 @blueprint.delete("/<job_id>")

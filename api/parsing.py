@@ -15,7 +15,7 @@ from werkzeug.http import parse_dict_header
 
 from api.problems import FieldError, Problem
 from api.services import services
-from shared.job import Specification
+from shared.job import JobRequest
 from shared.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -197,18 +197,24 @@ def _pointer(location: Sequence[int | str], value: Any) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def check_limits(specification: Specification, settings: Settings) -> None:
+def check_limits(wanted: JobRequest, settings: Settings) -> None:
     """Bounds that protect the machine.
 
     Raises:
         Problem: 422
     """
-    dataset, epochs = specification.dataset, specification.hyperparameters.epochs
+    dataset, epochs = wanted.dataset, wanted.hyperparameters.epochs
     values = (dataset.training_size + dataset.test_size) * dataset.input_size
     bounds = [
         ("/dataset/training_size", dataset.training_size, settings.max_training_rows, "rows"),
         ("/dataset/test_size", dataset.test_size, settings.max_test_rows, "rows"),
         ("/hyperparameters/epochs", epochs, settings.max_epochs, "epochs"),
+        (
+            "/time_limit_seconds",
+            wanted.time_limit_seconds or 0,
+            settings.max_job_seconds,
+            "seconds",
+        ),
         ("/dataset", values, settings.max_values, "values ((training + test rows) × inputs)"),
     ]
     errors = [

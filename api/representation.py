@@ -7,7 +7,7 @@ import orjson
 from flask import Response, url_for
 from pydantic import BaseModel, Field
 
-from shared.job import Demo, JobError, Record, Specification, Status
+from shared.job import Demo, JobError, Priority, Record, Specification, Status
 
 
 class Progress(BaseModel):
@@ -29,8 +29,15 @@ class Job(BaseModel):
     name: str | None
     metadata: dict[str, str]
     status: Status
+    priority: Priority
+    time_limit_seconds: float = Field(description="of training; a job that needs longer fails")
+    verifies: str | None = Field(description="id of the job whose epochs this one compares")
     progress: Progress
     specification: Specification
+    specification_digest: str = Field(
+        description="SHA-256 of the specification as JSON with sorted keys and no spaces"
+    )
+    digest: str | None = Field(description="of the last committed epoch; see the epochs")
     initial_weights: list[float] | None
     weights: list[float] | None = Field(description="after the last committed epoch")
     accuracy: float | None = Field(description="of the last committed epoch, from 0 to 1")
@@ -51,6 +58,9 @@ def job(record: Record) -> dict[str, Any]:
         "name": record.name,
         "metadata": record.metadata,
         "status": record.status,
+        "priority": record.priority,
+        "time_limit_seconds": record.time_limit_seconds,
+        "verifies": record.verifies,
         "progress": {
             "epoch": record.epoch,
             "epochs": record.specification.hyperparameters.epochs,
@@ -60,6 +70,8 @@ def job(record: Record) -> dict[str, Any]:
             "eta_seconds": record.eta_seconds,
         },
         "specification": record.specification.model_dump(),
+        "specification_digest": record.specification.digest,
+        "digest": record.digest,
         "initial_weights": record.initial_weights,
         "weights": record.weights,
         "accuracy": record.accuracy,

@@ -1,5 +1,9 @@
 """A job: the specification that determines its result, and the record that Redis holds of it."""
 
+import hashlib
+import json
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -10,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    Strict,
     Tag,
     ValidationInfo,
     field_validator,
@@ -38,6 +43,8 @@ class Status(StrEnum):
     QUEUED = "queued"
     #: a worker trains it
     RUNNING = "running"
+    #: stopped on request, until it is resumed
+    PAUSED = "paused"
     #: trained to its last epoch
     SUCCEEDED = "succeeded"
     #: ended with an error: see `error`
@@ -49,6 +56,17 @@ class Status(StrEnum):
     def ended(self) -> bool:
         """Whether nothing will change any more."""
         return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+class Priority(StrEnum):
+    """Which of the queued jobs is taken first; a job that waits long overtakes all."""
+
+    #: as if it had been queued a minute earlier
+    HIGH = "high"
+    #: in the order of arrival
+    NORMAL = "normal"
+    #: as if it had been queued a minute later
+    LOW = "low"
 
 
 class _Model(BaseModel):
@@ -165,6 +183,17 @@ class Specification(_Model):
     dataset: Dataset = Dataset()
     hyperparameters: Hyperparameters = Hyperparameters()
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the specification as JSON with sorted keys and no spaces, in hex."""
+        text = json.dumps(self.specification_json, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def specification_json(self) -> dict[str, Any]:
+        """The specification alone, as JSON values."""
+        return self.model_dump(mode="json", include={"dataset", "hyperparameters"})
+
 
 class JobRequest(Specification):
     """What a client posts: a specification, and what the client calls it."""
@@ -173,6 +202,15 @@ class JobRequest(Specification):
     metadata: dict[
         Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=500)]
     ] = Field({}, max_length=16, description="your own labels, which lists can be filtered by")
+
+    priority: Annotated[Priority, Strict(False)] = Priority.NORMAL
+    time_limit_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=LARGEST_VALUE,
+        allow_inf_nan=False,
+        description="training longer than this fails; the service has a limit of its own",
+    )
 
     @property
     def specification(self) -> Specification:
@@ -200,15 +238,20 @@ class Epoch(BaseModel):
         description="mean of (label - output)² over the test rows; null where it overflows"
     )
     weights: list[float] = Field(description="after the epoch")
+    digest: str = Field(
+        description="SHA-256, chained: of the digest before (of epoch 0: the specification's) and "
+        "this epoch's numbers as little-endian 64-bit values: epoch, learning rate, correct, "
+        "total, cost, weights"
+    )
     duration_seconds: float = Field(description="training and test; not part of the result")
 
 
 class JobError(BaseModel):
     """Why a job failed."""
 
-    code: Literal["diverged", "worker_lost", "internal"]
+    code: Literal["diverged", "mismatch", "timed_out", "worker_lost", "internal"]
     detail: str
-    epoch: int | None = Field(None, description="diverged: the epoch, counted from 1")
+    epoch: int | None = Field(None, description="diverged, mismatch: the epoch, counted from 1")
     step: int | None = Field(
         None, description="diverged: the step (row) of that epoch, counted from 1"
     )
@@ -219,6 +262,17 @@ class JobError(BaseModel):
     )
 
 
+def encode_weights(weights: Iterable[float]) -> bytes:
+    """Weights as little-endian float64 bytes."""
+    values = tuple(weights)
+    return struct.pack(f"<{len(values)}d", *values)
+
+
+def decode_weights(data: bytes) -> list[float]:
+    """The inverse of `encode_weights`."""
+    return list(struct.unpack(f"<{len(data) // 8}d", data))
+
+
 @dataclass(frozen=True)
 class Record:
     """What Redis holds of a job. Times are in milliseconds since 1970."""
@@ -226,9 +280,14 @@ class Record:
     id: str
     revision: int
     status: Status
+    owner: str
     name: str | None
     metadata: dict[str, str]
     specification: Specification
+    priority: Priority
+    time_limit_seconds: float
+    verifies: str | None
+    digest: str | None
     created_at: int
     started_at: int | None
     updated_at: int

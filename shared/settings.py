@@ -22,6 +22,18 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port that the API listens on")
     data_dir: str = Field(".data", description="where `make serve` keeps its Redis data")
     max_open_jobs: int = Field(10_000, ge=1, description="jobs that have not ended, in all")
+    max_open_jobs_per_owner: int = Field(
+        10_000, ge=1, description="jobs of one owner that have not ended"
+    )
+    max_job_seconds: float = Field(
+        86_400, gt=0, description="training time of a job; a job may ask for less"
+    )
+    max_claims: int = Field(
+        5, ge=1, description="workers that may be lost in a row before their job fails"
+    )
+    retention_seconds: float = Field(
+        30 * 86_400, gt=0, description="how long ended jobs are kept; others are never removed"
+    )
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="size of a request body")
     max_training_rows: int = Field(10_000_000, ge=1, description="largest `training_size`")
     max_test_rows: int = Field(1_000_000, ge=1, description="largest `test_size`")

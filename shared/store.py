@@ -6,6 +6,9 @@ Keys, all in one hash slot:
     {neuron}:job:<id>:epochs               list     result of each epoch, JSON
     {neuron}:job:<id>:events               stream   every transition and epoch
     {neuron}:due                           zset     open jobs; score: when to look again (ms)
+    {neuron}:ready                         zset     queued jobs in the order in which to take them
+    {neuron}:ended                         zset     ended jobs; score: when they did (ms)
+    {neuron}:owners                        hash     open jobs of each owner
     {neuron}:jobs, {neuron}:jobs:<status>  zsets    all jobs; score: sequence of creation
     {neuron}:jobs:sequence                 counter  of jobs created
     {neuron}:idempotency:<owner>:<sha256>  string   "<id> <fingerprint of the body>"
@@ -28,7 +31,6 @@ from functools import cached_property
 from importlib import resources
 from typing import Any, cast
 
-import numpy as np
 import orjson
 import redis
 import structlog
@@ -45,14 +47,31 @@ from shared.errors import (
     TooManyOpenJobs,
     UnsafeRedis,
 )
-from shared.job import Demo, Epoch, JobError, Record, Specification, Status
+from shared.job import (
+    Demo,
+    Epoch,
+    JobError,
+    JobRequest,
+    Priority,
+    Record,
+    Specification,
+    Status,
+    decode_weights,
+    encode_weights,
+)
 from shared.settings import Settings
 
 PREFIX = "{neuron}"
-DUE = f"{PREFIX}:due"
-JOBS = f"{PREFIX}:jobs"
-#: When a queued job is looked at again, in case its message got lost.
-REPUBLISH_MS = 5_000
+DUE, JOBS, READY, ENDED, OWNERS = (
+    f"{PREFIX}:{name}" for name in ("due", "jobs", "ready", "ended", "owners")
+)
+#: When a queued job is looked at again, in case its message got lost; the gap doubles each time.
+HINT_MS = 5_000
+LONGEST_HINT_MS = 60_000
+#: The same for a job that a stopping worker hands back.
+RELEASED_HINT_MS = 1_000
+#: How many jobs one sweep looks at.
+SWEEP_LIMIT = 200
 #: How long one blocking read waits at most; less than the socket timeout.
 BLOCK_SECONDS = 0.5
 #: How many records one `list_jobs` reads at most; a rare filter goes on in the next page.
@@ -70,7 +89,9 @@ def connect(settings: Settings, *, patient: bool = False) -> "redis.Redis":
         patient: whether a lost connection is tried again for some seconds (workers) or is an error
             at once (the API, which answers 503).
     """
-    retry = Retry(ExponentialBackoff(cap=1, base=0.05), 6) if patient else Retry(NoBackoff(), 0)
+    # Once more at once covers a connection that broke while it was idle; scripts can be replayed.
+    once = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    retry = Retry(ExponentialBackoff(cap=1, base=0.05), 6) if patient else once
     return redis.Redis.from_url(
         settings.redis_url,
         socket_timeout=5 if patient else 1,
@@ -89,21 +110,11 @@ def _keys(job_id: str) -> list[str]:
     if not re.fullmatch("[0-9a-f]{32}", job_id):
         raise JobNotFound(job_id)
     record = f"{PREFIX}:job:{job_id}"
-    return [record, f"{record}:epochs", f"{record}:events", DUE, JOBS]
+    return [record, f"{record}:epochs", f"{record}:events", DUE, JOBS, READY, ENDED, OWNERS]
 
 
 def _flat(fields: Mapping[str, Any]) -> list[Any]:
     return [part for pair in fields.items() for part in pair]
-
-
-def encode_weights(weights: Iterable[float]) -> bytes:
-    """Weights as little-endian float64 bytes."""
-    return np.array(weights, dtype="<f8").tobytes()
-
-
-def decode_weights(data: bytes) -> list[float]:
-    """The inverse of `encode_weights`."""
-    return cast(list[float], np.frombuffer(data, dtype="<f8").tolist())
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,8 @@ class Claim:
     epoch: int
     step: int
     weights: list[float] | None
+    digest: str | None
+    verifies: str | None
 
 
 @dataclass(frozen=True)
@@ -169,8 +182,28 @@ class Store:
         return _script(self.redis, "fail")
 
     @cached_property
+    def _release(self) -> Any:
+        return _script(self.redis, "release")
+
+    @cached_property
+    def _sweep(self) -> Any:
+        return _script(self.redis, "sweep")
+
+    @cached_property
     def _cancel(self) -> Any:
         return _script(self.redis, "cancel")
+
+    @cached_property
+    def _pause(self) -> Any:
+        return _script(self.redis, "pause")
+
+    @cached_property
+    def _resume(self) -> Any:
+        return _script(self.redis, "resume")
+
+    @cached_property
+    def _retry(self) -> Any:
+        return _script(self.redis, "retry")
 
     @cached_property
     def _delete(self) -> Any:
@@ -184,23 +217,21 @@ class Store:
 
     def accept(
         self,
-        specification: Specification,
+        request: JobRequest,
         *,
-        name: str | None = None,
-        metadata: Mapping[str, str] | None = None,
         owner: str = "",
         idempotency_key: str | None = None,
         fingerprint: str = "",
+        verifies: str | None = None,
     ) -> tuple[str, bool]:
         """Make a job durable.
 
         Args:
-            specification: what to train.
-            name: what the client calls it.
-            metadata: labels that lists can be filtered by.
-            owner: whose keys are told apart; "" without accounts.
+            request: what to train, and what the client calls it.
+            owner: whose keys and open jobs are told apart; "" without accounts.
             idempotency_key: the same key gives the same job for 24 hours.
             fingerprint: of the body that came with the key.
+            verifies: the job whose stored epochs this one is to compare with its own.
 
         Returns:
             The job's id, and whether it had been created by an earlier call with this key.
@@ -212,23 +243,35 @@ class Store:
         keys = _keys(job_id)
         digest = hashlib.sha256((idempotency_key or "").encode()).hexdigest()
         keys.append(f"{PREFIX}:idempotency:{owner}:{digest}" if idempotency_key else keys[0])
-        fields = {
-            "specification": specification.model_dump_json(),
-            "metadata": json.dumps(dict(metadata or {})),
-            "owner": owner,
-        } | ({} if name is None else {"name": name})
-        limit = self.settings.max_open_jobs
+        settings = self.settings
         seen = (fingerprint or "-") if idempotency_key else ""
-        life = self.settings.idempotency_seconds
-        arguments = [job_id, limit, REPUBLISH_MS, seen, life, *_flat(fields)]
+        arguments = [
+            job_id, owner, settings.max_open_jobs, settings.max_open_jobs_per_owner, HINT_MS, seen,
+            settings.idempotency_seconds, *_flat(self._new(request, verifies)),
+        ]  # fmt: skip
         outcome, first = (part.decode() for part in self._accept(keys=keys, args=arguments))
         if outcome == "mismatch":
             raise IdempotencyMismatch
-        if outcome == "full":
-            raise TooManyOpenJobs(limit)
+        self._refuse_if_full(outcome)
         if outcome == "replayed" and not self.redis.exists(_keys(first)[0]):
             raise IdempotencyKeySpent(first)
         return first, outcome == "replayed"
+
+    def _new(self, request: JobRequest, verifies: str | None) -> dict[str, Any]:
+        limit = request.time_limit_seconds or self.settings.max_job_seconds
+        optional = {"name": request.name, "verifies": verifies}
+        return {
+            "specification": request.specification.model_dump_json(),
+            "metadata": json.dumps(request.metadata),
+            "priority": request.priority,
+            "time_limit_ms": int(limit * 1000),
+        } | {name: value for name, value in optional.items() if value is not None}
+
+    def _refuse_if_full(self, outcome: str) -> None:
+        if outcome == "full":
+            raise TooManyOpenJobs(self.settings.max_open_jobs)
+        if outcome == "owner full":
+            raise TooManyOpenJobs(self.settings.max_open_jobs_per_owner)
 
     def get(self, job_id: str) -> Record:
         """The job's record.
@@ -361,10 +404,38 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has ended otherwise.
         """
-        self._expect(
-            job_id, "cancelled", self._cancel(keys=_keys(job_id), args=[job_id]), {"cancelled"}
-        )
-        return self.get(job_id)
+        status = self._cancel(keys=_keys(job_id), args=[job_id])
+        return self._changed(job_id, status, "cancelled", {Status.CANCELLED})
+
+    def pause(self, job_id: str) -> Record:
+        """Stop training, until `resume`; what is committed stays.
+
+        Raises:
+            JobNotFound, StateConflict: if it has ended.
+        """
+        status = self._pause(keys=_keys(job_id), args=[job_id])
+        return self._changed(job_id, status, "paused", {Status.PAUSED})
+
+    def resume(self, job_id: str) -> Record:
+        """Queue a paused job again; one that is queued or running stays so.
+
+        Raises:
+            JobNotFound, StateConflict: if it has ended.
+        """
+        status = self._resume(keys=_keys(job_id), args=[job_id, HINT_MS])
+        return self._changed(job_id, status, "resumed", {Status.QUEUED, Status.RUNNING})
+
+    def retry(self, job_id: str) -> Record:
+        """Queue a failed job again; it goes on after its last commit.
+
+        Raises:
+            JobNotFound, StateConflict: if it has not failed; TooManyOpenJobs.
+        """
+        limits = [self.settings.max_open_jobs, self.settings.max_open_jobs_per_owner]
+        status = self._retry(keys=_keys(job_id), args=[job_id, HINT_MS, *limits])
+        if status is not None:
+            self._refuse_if_full(status.decode())
+        return self._changed(job_id, status, "retried", {Status.QUEUED, Status.RUNNING})
 
     def delete(self, job_id: str) -> None:
         """Forget an ended job.
@@ -372,37 +443,46 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has not ended.
         """
-        allowed = {status.value for status in Status if status.ended}
-        self._expect(job_id, "deleted", self._delete(keys=_keys(job_id), args=[job_id]), allowed)
+        status = self._delete(keys=_keys(job_id), args=[job_id])
+        _expect(job_id, status, "deleted", {status for status in Status if status.ended})
 
-    @staticmethod
-    def _expect(job_id: str, action: str, status: bytes | None, allowed: set[str]) -> None:
-        if status is None:
-            raise JobNotFound(job_id)
-        if status.decode() not in allowed:
-            raise StateConflict(job_id, status.decode(), action)
+    def _changed(
+        self, job_id: str, status: bytes | None, action: str, allowed: set[Status]
+    ) -> Record:
+        _expect(job_id, status, action, allowed)
+        return self.get(job_id)
 
     # Workers
 
-    def claim(self, job_id: str, attempt: str) -> Claim | None:
-        """Take a job to train it; None if it has ended, is gone, or another worker has it."""
-        fence = self._claim(keys=_keys(job_id), args=[job_id, attempt, self._lease_ms])
-        if fence is None:
-            return None
-        record, epoch, step, weights, checkpoint = cast(
-            list[bytes],
-            self.redis.hmget(
-                _keys(job_id)[0], ["specification", "epoch", "step", "weights", "checkpoint"]
-            ),
+    def claim(self, attempt: str) -> Claim | None:
+        """Take the job whose turn it is; None if no job is queued.
+
+        Args:
+            attempt: a new name for each call, so that a call whose answer is lost can be repeated.
+        """
+        limits = [self._lease_ms, self.settings.max_claims]
+        while first := cast(list[bytes], self.redis.zrange(READY, 0, 0)):
+            job_id = first[0].decode()
+            fence = self._claim(keys=_keys(job_id), args=[job_id, attempt, *limits])
+            if fence is not None:
+                return self._claimed(job_id, int(fence))
+        return None
+
+    def _claimed(self, job_id: str, fence: int) -> Claim:
+        names = ["specification", "epoch", "step", "weights", "checkpoint", "digest", "verifies"]
+        specification, epoch, step, weights, checkpoint, digest, verifies = cast(
+            list[bytes], self.redis.hmget(_keys(job_id)[0], names)
         )
         start = checkpoint if checkpoint is not None else weights
         return Claim(
             job_id=job_id,
-            fence=int(fence),
-            specification=Specification.model_validate_json(record),
+            fence=fence,
+            specification=Specification.model_validate_json(specification),
             epoch=int(epoch),
             step=int(step) if checkpoint is not None else 0,
             weights=None if start is None else decode_weights(start),
+            digest=None if digest is None else digest.decode(),
+            verifies=None if verifies is None else verifies.decode(),
         )
 
     def beat(self, claim: Claim) -> None:
@@ -448,6 +528,7 @@ class Store:
         fields: dict[str, Any] = {
             "weights": encode_weights(last.weights),
             "accuracy": repr(last.accuracy),
+            "digest": last.digest,
         }
         if demo_after is not None:
             fields["demo_after"] = _encode_demo(demo_after)
@@ -471,6 +552,43 @@ class Store:
         arguments = [claim.job_id, claim.fence, error.model_dump_json()]
         if not self._fail(keys=_keys(claim.job_id), args=arguments):
             raise LeaseLost(claim.job_id)
+
+    def release(self, claim: Claim) -> None:
+        """Hand the job back; another worker goes on after the last commit or checkpoint.
+
+        Raises:
+            LeaseLost
+        """
+        arguments = [claim.job_id, claim.fence, RELEASED_HINT_MS]
+        if not self._release(keys=_keys(claim.job_id), args=arguments):
+            raise LeaseLost(claim.job_id)
+
+    def sweep(self) -> list[str]:
+        """Take back jobs whose worker is lost, and delete those whose retention is over.
+
+        Any number of sweepers may run.
+
+        Returns:
+            Ids of queued jobs that workers are to be told of.
+        """
+        seconds, microseconds = self.redis.time()
+        now = seconds * 1000 + microseconds // 1000
+        for job_id in self._oldest(ENDED, now - self.settings.retention_seconds * 1000):
+            self._delete(keys=_keys(job_id), args=[job_id])
+        ids = self._oldest(DUE, now)
+        arguments = [int(self._runners_could_beat()) if ids else 0, HINT_MS, LONGEST_HINT_MS]
+        return [
+            job_id for job_id in ids if self._sweep(keys=_keys(job_id), args=[job_id, *arguments])
+        ]
+
+    def _oldest(self, key: str, until: float) -> list[str]:
+        found = self.redis.zrangebyscore(key, "-inf", until, start=0, num=SWEEP_LIMIT)
+        return [job_id.decode() for job_id in cast(list[bytes], found)]
+
+    def _runners_could_beat(self) -> bool:
+        """Whether Redis has been up for so long that a missing heartbeat is the worker's fault."""
+        uptime = cast(dict[str, int], self.redis.info("server"))["uptime_in_seconds"]
+        return uptime > self.settings.lease_seconds / 2
 
     def announce_worker(self, name: str, seconds: float) -> None:
         """Count this worker as alive for some seconds."""
@@ -499,6 +617,13 @@ class Store:
             _log.warning("Redis has no append-only file: jobs are lost when it crashes")
 
 
+def _expect(job_id: str, status: bytes | None, action: str, allowed: set[Status]) -> None:
+    if status is None:
+        raise JobNotFound(job_id)
+    if Status(status.decode()) not in allowed:
+        raise StateConflict(job_id, status.decode(), action)
+
+
 def _encode_demo(demo: Sequence[Demo]) -> bytes:
     return orjson.dumps([row.model_dump() for row in demo])
 
@@ -521,9 +646,14 @@ def _record(job_id: str, fields: Mapping[bytes, bytes]) -> Record:
         id=job_id,
         revision=int(fields[b"revision"]),
         status=Status(fields[b"status"].decode()),
+        owner=fields[b"owner"].decode(),
         name=read("name", bytes.decode),
         metadata=orjson.loads(fields[b"metadata"]),
         specification=Specification.model_validate_json(fields[b"specification"]),
+        priority=Priority(fields[b"priority"].decode()),
+        time_limit_seconds=int(fields[b"time_limit_ms"]) / 1000,
+        verifies=read("verifies", bytes.decode),
+        digest=read("digest", bytes.decode),
         created_at=int(fields[b"created_at"]),
         started_at=read("started_at", int),
         updated_at=int(fields[b"updated_at"]),

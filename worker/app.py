@@ -1,10 +1,9 @@
 """The Celery application of the workers: `celery -A worker.app worker`."""
 
-import os
-import socket
-import threading
 import time
-from functools import cache
+from functools import cache, partial
+from multiprocessing.sharedctypes import RawValue
+from threading import Event, Thread
 from typing import Any
 
 import structlog
@@ -17,23 +16,24 @@ from shared.logs import configure_logging
 from shared.settings import Settings
 from shared.store import Store
 from worker.runner import Runner
+from worker.sweeper import sweep_forever
 from worker.warmup import KernelMismatch, warm_up
-
-#: How often a worker says that it is alive, and how long that holds.
-PRESENCE_SECONDS = 1.0
-PRESENCE_LIFE_SECONDS = 5.0
 
 configure_logging()
 settings = Settings()
 app = queue.make_celery(settings)
-_stopping = threading.Event()
 _log = structlog.get_logger()
+
+#: Whether the worker is to stop: for the threads of this process, and, as memory that the forked
+#: children share (without a lock, which a killed child could leave locked), for them.
+_stopping = Event()
+_children_stop = RawValue("b", 0)
 
 
 @app.task(name=queue.TRAIN)
-def train(job_id: str) -> None:
-    """Train the neuron of a job; the record says whether there is anything to do."""
-    _runner().run(job_id)
+def train(_job_id: str) -> None:
+    """Train the job whose turn it is; the message only tells that there is one."""
+    _runner().run()
 
 
 @worker_init.connect
@@ -64,28 +64,18 @@ def _make_runner(**_: Any) -> None:
 @cache
 def _runner() -> Runner:
     """The runner of this process; made after the fork, as connections cannot be shared."""
-    return Runner(Store(settings, patient=True))
+    publish = partial(queue.publish, queue.make_publisher(settings))
+    return Runner(Store(settings, patient=True), lambda: bool(_children_stop.value), publish)
 
 
 @worker_ready.connect
-def _announce(**_: Any) -> None:
-    threading.Thread(target=_stay_present, name="presence", daemon=True).start()
+def _sweep(**_: Any) -> None:
+    publish = partial(queue.publish, queue.make_publisher(settings))
+    arguments = (Store(settings), publish, _stopping)
+    Thread(target=sweep_forever, args=arguments, name="sweeper", daemon=True).start()
 
 
 @worker_shutting_down.connect
-def _withdraw(**_: Any) -> None:
+def _stop(**_: Any) -> None:
+    _children_stop.value = 1
     _stopping.set()
-
-
-def _stay_present() -> None:
-    store = Store(settings, patient=True)
-    name = f"{socket.gethostname()}:{os.getpid()}"
-    while True:
-        try:
-            if _stopping.is_set():
-                store.withdraw_worker(name)
-                return
-            store.announce_worker(name, PRESENCE_LIFE_SECONDS)
-        except RedisError:
-            pass
-        _stopping.wait(PRESENCE_SECONDS)

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 
 from shared.dataset import Data, DataCache
 from shared.errors import LeaseLost
-from shared.job import Epoch, JobError
+from shared.job import Demo, Epoch, JobError
 from shared.store import Claim, Store
+from worker import verification
 from worker.stability import largest_learning_rate
 from worker.training import Chunk, Diverged, demonstrate, train
 
@@ -20,23 +21,35 @@ from worker.training import Chunk, Diverged, demonstrate, train
 COMMIT_SECONDS = 0.05
 #: How often progress inside an epoch is recorded.
 CHECKPOINT_SECONDS = 0.25
+#: The longest pause between heartbeats; a cancelled job is noticed as fast.
+LONGEST_BEAT_SECONDS = 0.5
 
 _log = structlog.get_logger()
 
 
 class Runner:
-    """Trains jobs, one at a time. Make one for each process."""
+    """Trains jobs, one at a time. Make one for each process.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Args:
+        store: where the jobs are.
+        stopping: whether the worker is to stop: jobs are handed back then.
+        publish: tells the workers of a job.
+    """
+
+    def __init__(
+        self, store: Store, stopping: Callable[[], bool], publish: Callable[[str], object]
+    ) -> None:
+        self._store, self._stopping, self._publish = store, stopping, publish
         self._cache = DataCache(store.settings.dataset_cache_bytes)
 
-    def run(self, job_id: str) -> None:
-        """Train the job if it is there to be trained; safe to call any number of times."""
-        claim = self._store.claim(job_id, uuid.uuid4().hex)
+    def run(self) -> None:
+        """Train the job whose turn it is, if there is one; may be called any number of times."""
+        if self._stopping():
+            return
+        claim = self._store.claim(uuid.uuid4().hex)
         if claim is None:
             return
-        log = _log.bind(job_id=job_id, fence=claim.fence)
+        log = _log.bind(job_id=claim.job_id, fence=claim.fence)
         log.info("training", epoch=claim.epoch, step=claim.step)
         try:
             with _heartbeat(self._store, claim) as lost:
@@ -44,7 +57,7 @@ class Runner:
         except LeaseLost:
             log.info("lease lost")
         else:
-            log.info("ended")
+            log.info("left")
 
     def _train(self, claim: Claim, lost: threading.Event) -> None:
         try:
@@ -52,6 +65,9 @@ class Runner:
             self._commit_all(claim, data, lost)
         except Diverged as error:
             self._store.fail(claim, _describe(error, data, claim))
+        except verification.Mismatch as error:
+            details = JobError(code="mismatch", detail=str(error), epoch=error.epoch)
+            self._store.fail(claim, details)
         except (LeaseLost, RedisError):
             raise
         except Exception:
@@ -62,31 +78,45 @@ class Runner:
     def _commit_all(self, claim: Claim, data: Data, lost: threading.Event) -> None:
         weights = claim.weights or self._begin(claim, data)
         epochs = claim.specification.hyperparameters.epochs
+        place = {"epoch": claim.epoch, "step": claim.step}
         pending: list[Epoch] = []
         written = time.monotonic()
-        for result in train(claim.specification, data, weights, epoch=claim.epoch, step=claim.step):
+        for result in train(claim.specification, data, weights, digest=claim.digest, **place):
             if lost.is_set():
                 raise LeaseLost(claim.job_id)
             if isinstance(result, Epoch):
                 pending.append(result)
+                if result.epoch == epochs:
+                    return self._commit(claim, pending, demonstrate(result.weights))
             waited = time.monotonic() - written
-            if isinstance(result, Epoch) and result.epoch == epochs:
-                self._store.commit(claim, pending, demonstrate(result.weights))
-            elif pending and waited > COMMIT_SECONDS:
-                self._store.commit(claim, pending)
-                pending = []
-                written = time.monotonic()
-            elif isinstance(result, Chunk) and not pending and waited > CHECKPOINT_SECONDS:
+            if pending and (waited > COMMIT_SECONDS or self._stopping()):
+                self._commit(claim, pending)
+                pending, written = [], time.monotonic()
+            if isinstance(result, Chunk) and (waited > CHECKPOINT_SECONDS or self._stopping()):
                 self._store.checkpoint(claim, result.step, result.weights)
                 written = time.monotonic()
+            if self._stopping():
+                return self._hand_back(claim)
+        return None
 
     def _begin(self, claim: Claim, data: Data) -> list[float]:
         hyperparameters = claim.specification.hyperparameters
         weights: list[float] = data.initial_weights(
             hyperparameters.weight_low, hyperparameters.weight_high
         ).tolist()
+        verification.check_initial_weights(self._store, claim, weights)
         self._store.begin(claim, weights, demonstrate(weights))
         return weights
+
+    def _commit(
+        self, claim: Claim, results: list[Epoch], demo_after: list[Demo] | None = None
+    ) -> None:
+        verification.check_epochs(self._store, claim, results)
+        self._store.commit(claim, results, demo_after)
+
+    def _hand_back(self, claim: Claim) -> None:
+        self._store.release(claim)
+        self._publish(claim.job_id)
 
 
 def _describe(error: Diverged, data: Data, claim: Claim) -> JobError:
@@ -109,7 +139,7 @@ def _describe(error: Diverged, data: Data, claim: Claim) -> JobError:
 def _heartbeat(store: Store, claim: Claim) -> Iterator[threading.Event]:
     """Extend the lease from a thread until the block ends; the event is set when it is lost."""
     lost, done = threading.Event(), threading.Event()
-    period = min(0.5, store.settings.lease_seconds / 3)
+    period = min(LONGEST_BEAT_SECONDS, store.settings.lease_seconds / 3)
 
     def beat() -> None:
         while not done.wait(period):

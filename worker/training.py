@@ -1,6 +1,8 @@
 """The training loop: from a specification and its data to epochs, wherever they are kept."""
 
+import hashlib
 import math
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ import numpy as np
 
 from shared import kernel
 from shared.dataset import Data, label
-from shared.job import Demo, Epoch, Hyperparameters, Specification
+from shared.job import Demo, Epoch, Hyperparameters, Specification, encode_weights
 from shared.kernel import Floats
 from shared.neuron import Neuron
 
@@ -56,6 +58,7 @@ def train(
     *,
     epoch: int = 0,
     step: int = 0,
+    digest: str | None = None,
 ) -> Iterator[Chunk | Epoch]:
     """Train from `step` rows into the epoch after `epoch` to the end.
 
@@ -65,6 +68,7 @@ def train(
         weights: at that place.
         epoch: epochs that are complete.
         step: rows of the next epoch that are.
+        digest: of the last complete epoch; that of the specification if there is none.
 
     Yields:
         A `Chunk` after some rows, an `Epoch` at the end of each epoch.
@@ -74,6 +78,7 @@ def train(
     """
     current = np.array(weights)
     hyperparameters = specification.hyperparameters
+    digest = digest or specification.digest
     rows = max(1, CHUNK_VALUES // specification.dataset.input_size)
     for number in range(epoch + 1, hyperparameters.epochs + 1):
         started = time.monotonic()
@@ -83,7 +88,9 @@ def train(
             if start + rows < len(data.training):
                 yield Chunk(start + rows, current.tolist())
         step = 0
-        yield _evaluate(data.test, current, hyperparameters, number, started)
+        result = _evaluate(data.test, current, hyperparameters, number, digest, started)
+        digest = result.digest
+        yield result
 
 
 def _train_chunk(
@@ -101,16 +108,25 @@ def _train_chunk(
 
 
 def _evaluate(
-    test: Floats, weights: Floats, hyperparameters: Hyperparameters, epoch: int, started: float
+    test: Floats,
+    weights: Floats,
+    hyperparameters: Hyperparameters,
+    epoch: int,
+    digest: str,
+    started: float,
 ) -> Epoch:
     correct, cost = kernel.test(test, weights, hyperparameters.error_margin_percent)
+    rate = hyperparameters.learning_rate.at(epoch)
+    numbers = struct.pack("<qdqqd", epoch, rate, correct, len(test), cost)
+    chained = bytes.fromhex(digest) + numbers + encode_weights(weights)
     return Epoch(
         epoch=epoch,
-        learning_rate=hyperparameters.learning_rate.at(epoch),
+        learning_rate=rate,
         correct=correct,
         total=len(test),
         accuracy=correct / len(test),
         cost=cost if math.isfinite(cost) else None,
         weights=weights.tolist(),
+        digest=hashlib.sha256(chained).hexdigest(),
         duration_seconds=round(time.monotonic() - started, 6),
     )

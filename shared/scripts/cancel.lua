@@ -1,7 +1,7 @@
 -- ARGV: id. Returns the status after it, or false if there is no such job.
 local status = get('status')
 if status and not ended(status) then
-  redis.call('HINCRBY', record, 'fence', 1)
+  revoke(ARGV[1])
   finish(ARGV[1], 'cancelled')
   return 'cancelled'
 end

@@ -17,9 +17,11 @@ for i = 7, results do
   emit('epoch', ARGV[i])
 end
 redis.call('HDEL', record, 'checkpoint')
-touch('epoch', last, 'step', 0, unpack(ARGV, results + 1))
+touch('epoch', last, 'step', 0, 'claims', 0, unpack(ARGV, results + 1))
 if ARGV[6] == '1' then
   finish(id, 'succeeded')
+elseif overdue(id) then
+  fail_overdue(id)
 else
   redis.call('ZADD', due, now() + ARGV[3], id)
 end

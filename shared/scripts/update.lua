@@ -1,9 +1,15 @@
 -- ARGV: id, fence, lease (ms), fields... (none: only a heartbeat). Returns whether the lease holds.
+local id = ARGV[1]
 if not owns(ARGV[2]) then
   return 0
 end
-redis.call('ZADD', due, now() + ARGV[3], ARGV[1])
+if overdue(id) then
+  fail_overdue(id)
+  return 0
+end
+redis.call('ZADD', due, now() + ARGV[3], id)
 if #ARGV > 3 then
+  redis.call('HSET', record, 'claims', 0)
   touch(unpack(ARGV, 4))
 end
 return 1

@@ -98,7 +98,9 @@ def test_chunks_and_resuming_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> N
     data = make_data(wanted.dataset)
     results = list(train(wanted, data, data.initial_weights(0, 2).tolist()))
     chunk = [result for result in results if isinstance(result, Chunk)][20]
-    resumed = list(train(wanted, data, chunk.weights, epoch=1, step=chunk.step))
+    resumed = list(
+        train(wanted, data, chunk.weights, epoch=1, step=chunk.step, digest=whole[0].digest)
+    )
     for run in (results, resumed):
         last = run[-1]
         assert isinstance(last, Epoch)

@@ -1,0 +1,304 @@
+"""Pause, resume, retry, time limits, priorities, verification and hand-over, on a real service."""
+
+import hashlib
+import json
+import os
+import signal
+import struct
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+import requests
+
+from shared.job import JobRequest
+from shared.settings import Settings
+from shared.store import Store
+from standalone.stack import Stack
+from tests.conftest import Http, eventually
+from tests.service.test_jobs import LONG, SMALL
+
+#: Some seconds of training, in epochs of a quarter second.
+MEDIUM: dict[str, Any] = {
+    "dataset": {"training_size": 5_000_000, "generator": "pcg64"},
+    "hyperparameters": {"epochs": 40},
+}
+
+
+@pytest.fixture(scope="module")
+def expected(stack: Stack) -> list[dict[str, Any]]:
+    """The epochs of an undisturbed run of MEDIUM."""
+    with Http(stack.url) as http:
+        return results(http, http.run_job(MEDIUM)["id"])
+
+
+def results(http: Http, job_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = http.get(f"/v1/jobs/{job_id}/epochs").json()["epochs"]
+    return [{k: v for k, v in epoch.items() if k != "duration_seconds"} for epoch in found]
+
+
+def start(http: Http, body: dict[str, Any], epochs: int = 3) -> str:
+    """A job that has committed some epochs and is running."""
+    job_id: str = http.post("/v1/jobs", json=body).json()["id"]
+    path = f"/v1/jobs/{job_id}"
+    eventually(lambda: http.get(path).json()["progress"]["epoch"] >= epochs, "some epochs")
+    return job_id
+
+
+def ended(http: Http, job_id: str, seconds: float = 40) -> dict[str, Any]:
+    def look() -> Any:
+        job = http.get(f"/v1/jobs/{job_id}").json()
+        return job if job["ended_at"] else None
+
+    job: dict[str, Any] = eventually(look, "the end", seconds)
+    return job
+
+
+def test_pausing_and_resuming_changes_no_bit(http: Http, expected: list[dict[str, Any]]) -> None:
+    job_id = start(http, MEDIUM)
+    for _ in range(2):
+        paused = http.post(f"/v1/jobs/{job_id}/pause")
+        assert (paused.status_code, paused.json()["status"]) == (200, "paused")
+        assert http.post(f"/v1/jobs/{job_id}/pause").status_code == 200
+        assert http.run_job(SMALL)["status"] == "succeeded"
+        epochs = len(results(http, job_id))
+        assert http.post(f"/v1/jobs/{job_id}/resume").json()["status"] in ("queued", "running")
+        path = f"/v1/jobs/{job_id}"
+        eventually(lambda: len(results(http, job_id)) > epochs, path)  # noqa: B023
+    assert ended(http, job_id)["status"] == "succeeded"
+    assert results(http, job_id) == expected
+
+
+def test_a_queued_job_can_be_paused_and_a_paused_one_cancelled(http: Http) -> None:
+    body = {**SMALL, "priority": "low"}
+    running = [http.post("/v1/jobs", json=LONG).json()["id"] for _ in range(2)]
+    for job_id in running:
+        path = f"/v1/jobs/{job_id}"
+        eventually(lambda: http.get(path).json()["status"] == "running", path)  # noqa: B023
+    queued = http.post("/v1/jobs", json=body).json()["id"]
+    assert http.post(f"/v1/jobs/{queued}/pause").json()["status"] == "paused"
+    assert http.post(f"/v1/jobs/{queued}/cancel").json()["status"] == "cancelled"
+    for action in ("pause", "resume", "retry"):
+        assert http.post(f"/v1/jobs/{queued}/{action}").status_code == 409
+    for job_id in running:
+        http.post(f"/v1/jobs/{job_id}/cancel")
+
+
+def test_priorities_decide_who_is_next(http: Http) -> None:
+    running = [http.post("/v1/jobs", json=LONG).json()["id"] for _ in range(2)]
+    for job_id in running:
+        path = f"/v1/jobs/{job_id}"
+        eventually(lambda: http.get(path).json()["status"] == "running", path)  # noqa: B023
+    waiting = {
+        priority: http.post("/v1/jobs", json={**SMALL, "priority": priority}).json()["id"]
+        for priority in ("low", "normal", "high")
+    }
+    http.post(f"/v1/jobs/{running[0]}/cancel")
+    began = {name: ended(http, job_id)["started_at"] for name, job_id in waiting.items()}
+    assert began["high"] < began["normal"] < began["low"]
+    http.post(f"/v1/jobs/{running[1]}/cancel")
+
+
+def test_a_job_that_waited_long_is_taken_before_newer_ones_of_higher_priority(
+    store: Store,
+) -> None:
+    place = {}
+    for priority in ("low", "high"):
+        request = JobRequest.model_validate({**SMALL, "priority": priority})
+        job_id, _ = store.accept(request, owner="test")
+        place[priority] = int(store.redis.hget(f"{{neuron}}:job:{job_id}", "place") or 0)
+        store.cancel(job_id)
+    two_minutes = 120_000
+    assert place["high"] < place["low"] < place["high"] + two_minutes + 1_000
+
+
+def test_a_job_that_trains_longer_than_its_limit_fails(http: Http) -> None:
+    job_id = http.post("/v1/jobs", json={**LONG, "time_limit_seconds": 1.5}).json()["id"]
+    job = ended(http, job_id, 10)
+    assert (job["status"], job["error"]["code"]) == ("failed", "timed_out")
+    assert "1.5 s" in job["error"]["detail"]
+    assert job["progress"]["epoch"] > 0
+
+
+def test_a_failed_job_can_be_retried_and_goes_on(http: Http) -> None:
+    body = {**MEDIUM, "time_limit_seconds": 0.7}
+    job_id = http.post("/v1/jobs", json=body).json()["id"]
+    first = ended(http, job_id)
+    assert first["error"]["code"] == "timed_out"
+    retried = http.post(f"/v1/jobs/{job_id}/retry").json()
+    assert (retried["status"], retried["error"], retried["ended_at"]) == ("queued", None, None)
+    assert ended(http, job_id)["progress"]["epoch"] > first["progress"]["epoch"]
+
+
+def test_the_open_jobs_of_an_owner_are_bounded(stack: Stack) -> None:
+    store = Store(Settings(redis_url=stack.redis_url, max_open_jobs_per_owner=2))
+    owner, request = uuid.uuid4().hex, JobRequest.model_validate(LONG)
+    made = [store.accept(request, owner=owner)[0] for _ in range(2)]
+    with pytest.raises(Exception, match="2 jobs are open"):
+        store.accept(request, owner=owner)
+    store.cancel(made[0])
+    made.append(store.accept(request, owner=owner)[0])
+    for job_id in made[1:]:
+        store.cancel(job_id)
+
+
+def test_verification_finds_every_epoch_the_same(http: Http) -> None:
+    job = http.run_job({})
+    answer = http.post(f"/v1/jobs/{job['id']}/verify", headers={"Prefer": "wait=20"})
+    assert answer.status_code == 200
+    verification = answer.json()
+    assert (verification["status"], verification["verifies"]) == ("succeeded", job["id"])
+    assert verification["digest"] == job["digest"]
+
+
+@pytest.mark.parametrize("field", ["weights", "correct", "cost", "digest", "accuracy"])
+def test_verification_finds_the_epoch_that_was_altered(
+    http: Http, store: Store, field: str
+) -> None:
+    job = http.run_job(SMALL)
+    key = f"{{neuron}}:job:{job['id']}:epochs"
+    epoch = orjson.loads(store.redis.lindex(key, 1) or b"")
+    changed = {
+        "weights": [epoch["weights"][0], epoch["weights"][1] * (1 + 2**-52)],
+        "correct": epoch["correct"] + 1, "cost": 0.0, "digest": "0" * 64, "accuracy": 0.5,
+    }[field]  # fmt: skip
+    store.redis.lset(key, 1, orjson.dumps({**epoch, field: changed}).decode())
+    found = http.post(f"/v1/jobs/{job['id']}/verify", headers={"Prefer": "wait=20"}).json()
+    assert found["status"] == "failed"
+    assert (found["error"]["code"], found["error"]["epoch"]) == ("mismatch", 2)
+    assert field in found["error"]["detail"]
+
+
+def test_verification_finds_altered_weights_of_the_record(http: Http, store: Store) -> None:
+    job = http.run_job(SMALL)
+    store.redis.hset(f"{{neuron}}:job:{job['id']}", "weights", b"\0" * 16)
+    found = http.post(f"/v1/jobs/{job['id']}/verify", headers={"Prefer": "wait=20"}).json()
+    assert (found["status"], found["error"]["code"]) == ("failed", "mismatch")
+
+
+def test_a_job_without_epochs_is_not_verified(http: Http) -> None:
+    job_id = http.post("/v1/jobs", json=LONG).json()["id"]
+    http.post(f"/v1/jobs/{job_id}/cancel")
+    assert http.post(f"/v1/jobs/{job_id}/verify").status_code == 409
+
+
+def test_digests_are_those_that_the_documentation_describes(http: Http) -> None:
+    job = http.run_job(SMALL)
+    text = json.dumps(job["specification"], sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert digest == job["specification_digest"]
+    for epoch in results(http, job["id"]):
+        numbers = struct.pack(
+            "<qdqqd2d", epoch["epoch"], epoch["learning_rate"], epoch["correct"],
+            epoch["total"], epoch["cost"], *epoch["weights"],
+        )  # fmt: skip
+        digest = hashlib.sha256(bytes.fromhex(digest) + numbers).hexdigest()
+        assert digest == epoch["digest"]
+    assert digest == job["digest"]
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[Stack]:
+    """A service of our own whose processes may be killed; its leases are short."""
+    environment = {"NEURON_LEASE_SECONDS": "2", "NEURON_RETENTION_SECONDS": "3"}
+    with Stack(environment={**os.environ, **environment}) as stack:
+        yield stack
+
+
+@pytest.fixture
+def here(fragile: Stack) -> Iterator[Http]:
+    with Http(fragile.url) as http:
+        yield http
+
+
+def children(stack: Stack) -> list[psutil.Process]:
+    return psutil.Process(stack.process("worker").pid).children()
+
+
+@pytest.mark.parametrize("victim", ["child", "worker", "redis", "api"])
+def test_kill_9_of_any_process_delays_a_job_and_changes_no_bit(
+    fragile: Stack, here: Http, expected: list[dict[str, Any]], victim: str
+) -> None:
+    job_id = start(here, MEDIUM)
+    if victim == "child":
+        for child in children(fragile):
+            child.kill()
+    else:
+        process = fragile.process(victim)
+        deaths = process.deaths
+        process.send(signal.SIGKILL)
+        eventually(lambda: process.deaths > deaths, "its death")
+    eventually(lambda: is_up(here), "the service again", 20)
+    assert ended(here, job_id)["status"] == "succeeded"
+    assert results(here, job_id) == expected
+
+
+def is_up(http: Http) -> bool:
+    try:
+        return http.get("/readyz").ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_a_worker_that_slept_beyond_its_lease_finds_it_gone(
+    fragile: Stack, here: Http, expected: list[dict[str, Any]]
+) -> None:
+    job_id = start(here, MEDIUM)
+    store = Store(Settings(redis_url=fragile.redis_url))
+    key = f"{{neuron}}:job:{job_id}"
+    fence = int(store.redis.hget(key, "fence") or 0)
+    stopped = children(fragile)
+    for child in stopped:
+        child.suspend()
+    eventually(lambda: int(store.redis.hget(key, "fence") or 0) > fence, "taken back", 10)
+    for child in stopped:
+        child.resume()
+    assert ended(here, job_id)["status"] == "succeeded"
+    assert results(here, job_id) == expected
+
+
+def test_a_stopping_worker_hands_its_job_back_at_once(
+    fragile: Stack, here: Http, expected: list[dict[str, Any]]
+) -> None:
+    job_id = start(here, MEDIUM)
+    fragile.process("worker").send(signal.SIGTERM)
+    path = f"/v1/jobs/{job_id}"
+    eventually(lambda: here.get(path).json()["status"] == "queued", "handed back", 1.5)
+    assert ended(here, job_id)["status"] == "succeeded"
+    assert results(here, job_id) == expected
+
+
+def test_a_job_whose_message_is_lost_is_found(fragile: Stack, here: Http) -> None:
+    store = Store(Settings(redis_url=fragile.redis_url))
+    job_id, _ = store.accept(JobRequest.model_validate(SMALL))
+    assert ended(here, job_id, 15)["status"] == "succeeded"
+
+
+def test_a_job_that_kills_its_worker_again_and_again_fails(fragile: Stack, here: Http) -> None:
+    job_id = here.post("/v1/jobs", json=LONG).json()["id"]
+    path = f"/v1/jobs/{job_id}"
+    store = Store(Settings(redis_url=fragile.redis_url))
+
+    def kill_and_look() -> bool:
+        job = here.get(path).json()
+        if job["status"] == "running":
+            store.redis.hset(f"{{neuron}}:job:{job_id}", "claims", 5)
+            for child in children(fragile):
+                child.kill()
+        return bool(job["ended_at"])
+
+    eventually(kill_and_look, "given up", 40)
+    job = here.get(path).json()
+    assert (job["status"], job["error"]["code"]) == ("failed", "worker_lost")
+
+
+def test_ended_jobs_are_removed_when_their_retention_is_over(fragile: Stack, here: Http) -> None:
+    job_id = here.run_job(SMALL)["id"]
+    eventually(lambda: here.get(f"/v1/jobs/{job_id}").status_code == 404, "removed", 10)
+    store = Store(Settings(redis_url=fragile.redis_url))
+    assert not list(store.redis.scan_iter(f"*{job_id}*"))
+    for index in store.redis.scan_iter("{neuron}:*", _type="zset"):
+        assert store.redis.zscore(index, job_id) is None

@@ -1,0 +1,42 @@
+"""What a worker's parent process does beside its children's training, once in half a second.
+
+It says that the worker is alive, takes back jobs whose worker is lost, tells the workers of jobs
+whose message is lost, and forgets jobs whose retention is over.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from threading import Event
+
+import structlog
+from redis.exceptions import RedisError
+
+from shared.store import Store
+
+SWEEP_SECONDS = 0.5
+#: How long a worker counts as alive after it said so.
+PRESENCE_SECONDS = 5.0
+
+_log = structlog.get_logger()
+
+
+def sweep_forever(store: Store, publish: Callable[[str], object], stopping: Event) -> None:
+    """Sweep until told to stop; a Redis that is away is waited for."""
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    away = False
+    while True:
+        try:
+            if stopping.is_set():
+                return store.withdraw_worker(name)
+            store.announce_worker(name, PRESENCE_SECONDS)
+            for job_id in store.sweep():
+                publish(job_id)
+            away = False
+        except RedisError as error:
+            if stopping.is_set():
+                return None
+            if not away:
+                _log.warning("Redis is away", reason=str(error))
+            away = True
+        stopping.wait(SWEEP_SECONDS)
