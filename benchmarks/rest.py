@@ -21,8 +21,9 @@ def rest() -> Iterator[Result]:
     with Stack() as stack, requests.Session() as http:
         http.trust_env = False
         jobs = stack.url + "/v1/jobs"
-        warm = _warm_up(http, jobs)
+        warm = _side_by_side(http, jobs, [{}] * 10)
         yield from _jobs(http, jobs)
+        _side_by_side(http, jobs, [_with_seed(seed) for seed in range(100, 120)])
         yield from _memory(stack.process("worker").pid)
         yield from _requests(http, warm)
 
@@ -36,23 +37,27 @@ def _run_job(http: requests.Session, jobs: str, body: dict[str, Any]) -> str:
     return url
 
 
-def _warm_up(http: requests.Session, jobs: str) -> str:
-    """Run jobs side by side, so that each worker has made the data; returns the URL of one."""
+def _side_by_side(http: requests.Session, jobs: str, bodies: list[dict[str, Any]]) -> str:
+    """Run jobs on all workers at once, so that each has made data; returns the URL of one."""
     with ThreadPoolExecutor(WORKERS) as pool:
-        urls = pool.map(lambda _: _run_job(http, jobs, {}), range(5 * WORKERS))
-    return next(urls)
+        first, *_ = pool.map(partial(_run_job, http, jobs), bodies)
+    return first
+
+
+def _with_seed(seed: int) -> dict[str, Any]:
+    return {"dataset": {"seed": seed}}
 
 
 def _jobs(http: requests.Session, jobs: str) -> Iterator[Result]:
-    """Time the published run from POST to the finished job, with its data kept and with new."""
+    """Time the published run from POST to its end: data kept by the worker, then made anew."""
     known = [seconds(lambda: _run_job(http, jobs, {})) for _ in range(30)]
     yield limited("POST /v1/jobs {}, finished, median of 30", median(known), "s", 0.15)
-    bodies = [{"dataset": {"seed": seed}} for seed in range(30)]
-    new = [seconds(partial(_run_job, http, jobs, body)) for body in bodies]
+    new = [seconds(partial(_run_job, http, jobs, _with_seed(seed))) for seed in range(30)]
     yield limited("the same, each with another seed", median(new), "s")
 
 
 def _memory(worker: int) -> Iterator[Result]:
+    """Weigh the workers, whose data caches are full."""
     children = psutil.Process(worker).children()
     for number, child in enumerate(children, 1):
         memory = child.memory_full_info()

@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_inlined = numba.njit(inline="always", error_model="numpy")
 
 
 @_compiled
@@ -35,6 +36,18 @@ def _train_pair(
 
 
 @_compiled
+def _train_pair_unregularized(inputs: Floats, weights: Floats, learning_rate: float) -> None:
+    w0, w1 = weights[0], weights[1]
+    for row in range(inputs.shape[0]):
+        x0, x1 = inputs[row, 0], inputs[row, 1]
+        m0, m1 = -2.0 * x0, -2.0 * x1
+        d = (x0 + x1) - (x0 * w0 + x1 * w1)
+        w0 -= (m0 * d) * learning_rate
+        w1 -= (m1 * d) * learning_rate
+    weights[0], weights[1] = w0, w1
+
+
+@_inlined
 def _forward(inputs: Floats, row: int, weights: Floats) -> tuple[float, float]:
     label, output = inputs[row, 0], inputs[row, 0] * weights[0]
     for i in range(1, weights.shape[0]):
@@ -65,7 +78,9 @@ def train(inputs: Floats, weights: Floats, learning_rate: float, regularization:
         learning_rate: of this epoch.
         regularization: c in "gradient + c·weight".
     """
-    if weights.shape[0] == 2:
+    if weights.shape[0] == 2 and regularization == 0.0:
+        _train_pair_unregularized(inputs, weights, learning_rate)
+    elif weights.shape[0] == 2:
         _train_pair(inputs, weights, learning_rate, regularization)
     else:
         _train_many(inputs, weights, learning_rate, regularization)

@@ -11,6 +11,19 @@ TRAIN = "neuron.train"
 _log = structlog.get_logger()
 
 
+#: What kombu's Redis transport is to do when the broker is slow or away: workers wait for it.
+_REDIS_WORKER = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "health_check_interval": 5,
+    "visibility_timeout": 3600,
+}
+#: ... and those who publish give up within a second or two.
+_REDIS_PUBLISHER = {"socket_timeout": 1, "socket_connect_timeout": 1}
+_AMQP_PUBLISHER = {"connect_timeout": 1, "read_timeout": 1, "write_timeout": 1}
+_NO_RETRY = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
+
 def make_celery(settings: Settings) -> Celery:
     """The Celery application, the same for those who publish and those who work."""
     celery = Celery("neuron", broker=settings.celery_broker_url, set_as_current=False)
@@ -20,17 +33,13 @@ def make_celery(settings: Settings) -> Celery:
         task_acks_late=False,
         accept_content=["json"],
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,
+        worker_disable_prefetch=settings.broker_is_redis,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options={
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
-            "health_check_interval": 5,
-            "visibility_timeout": 3600,
-        },
+        broker_heartbeat=10,
+        broker_transport_options=_REDIS_WORKER if settings.broker_is_redis else {},
     )
     return celery
 
@@ -38,21 +47,12 @@ def make_celery(settings: Settings) -> Celery:
 def make_publisher(settings: Settings) -> Celery:
     """As `make_celery`, but it gives up within seconds when the broker is away."""
     celery = make_celery(settings)
+    options = _REDIS_PUBLISHER if settings.broker_is_redis else _AMQP_PUBLISHER
     celery.conf.update(
-        broker_transport_options={
-            "socket_timeout": 1,
-            "socket_connect_timeout": 1,
-            "max_retries": 0,
-            "interval_start": 0,
-            "interval_step": 0,
-            "interval_max": 0,
-        },
-        task_publish_retry_policy={
-            "max_retries": 1,
-            "interval_start": 0,
-            "interval_step": 0.05,
-            "interval_max": 0.05,
-        },
+        broker_connection_timeout=1,
+        broker_transport_options=options | _NO_RETRY,
+        task_publish_retry_policy=_NO_RETRY
+        | {"max_retries": 1, "interval_step": 0.05, "interval_max": 0.05},
     )
     return celery
 

@@ -22,6 +22,7 @@ def warm_up() -> None:
         expected = _train_by_hand(data.training.tolist(), weights.tolist())
         again = weights.copy()
         kernel.train(data.training, weights, 5e-6, -1.0)
+        kernel.train(data.training, weights.copy(), 5e-6, 0.0)
         kernel.first_divergent_row(data.training, again, 5e-6, -1.0)
         kernel.test(data.test, weights, 0.01)
         largest_learning_rate(data.training, -1.0)

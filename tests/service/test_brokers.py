@@ -1,0 +1,100 @@
+"""The queue may be elsewhere than the jobs: in another Redis, or in a RabbitMQ."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from standalone import redis_server
+from standalone.ports import free_port
+from standalone.stack import Stack
+from tests.conftest import Http, eventually
+from tests.service.test_jobs import SMALL
+from tests.service.test_lifecycle import MEDIUM, ended, results, start
+
+RABBITMQ = shutil.which("rabbitmq-server")
+
+
+class Broker:
+    """A broker process that can be stopped and started again."""
+
+    def __init__(self, url: str, command: list[str], environment: dict[str, str]) -> None:
+        self.url = url
+        self._command, self._environment = command, environment
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self._command, env={**os.environ, **self._environment}, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@pytest.fixture(scope="module", params=["redis", "rabbitmq"])
+def broker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker]:
+    folder = tmp_path_factory.mktemp("broker")
+    if request.param == "redis":
+        socket = folder / "broker.sock"
+        made = Broker(f"unix://{socket}", list(redis_server.find().command(folder, socket)), {})
+    else:
+        made = rabbitmq(folder)
+    yield made
+    made.kill()
+
+
+def rabbitmq(folder: Path) -> Broker:
+    if not RABBITMQ:
+        if os.environ.get("CI"):
+            pytest.fail("rabbitmq-server is missing")
+        pytest.skip("rabbitmq-server is not installed")
+    for directory in (folder, *folder.parents[:2]):
+        directory.chmod(0o777 if directory == folder else 0o755)
+    port = free_port("127.0.0.1", 0)
+    environment = {
+        "RABBITMQ_NODENAME": f"test{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(free_port("127.0.0.1", 0)),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+    }
+    return Broker(f"amqp://guest:guest@127.0.0.1:{port}//", [RABBITMQ], environment)
+
+
+@pytest.fixture(scope="module")
+def http(broker: Broker) -> Iterator[Http]:
+    environment = {
+        **os.environ, "NEURON_BROKER_URL": broker.url, "NEURON_LEASE_SECONDS": "2",
+    }  # fmt: skip
+    with Stack(environment=environment) as stack, Http(stack.url) as session:
+        yield session
+
+
+def test_jobs_are_trained(http: Http) -> None:
+    for _ in range(5):
+        assert http.run_job(SMALL)["status"] == "succeeded"
+
+
+def test_a_job_is_accepted_while_the_broker_is_away_and_trained_when_it_is_back(
+    http: Http, broker: Broker
+) -> None:
+    running = start(http, MEDIUM, epochs=1)
+    broker.kill()
+    answer = http.post("/v1/jobs", json=SMALL)
+    assert answer.status_code == 202
+    assert answer.elapsed.total_seconds() < 4
+    assert ended(http, running)["status"] == "succeeded"
+    assert len(results(http, running)) == MEDIUM["hyperparameters"]["epochs"]
+    broker.start()
+    job_id = answer.json()["id"]
+    eventually(lambda: http.get(f"/v1/jobs/{job_id}").json()["ended_at"], "trained", 50)

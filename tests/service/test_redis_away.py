@@ -1,0 +1,143 @@
+"""Redis gone, frozen or unfit: 503 within 3 s, nothing lost, and all recovers by itself."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from standalone import redis_server
+from standalone.stack import Stack
+from tests.conftest import Http, eventually
+from tests.service.test_bad_input import check_problem
+from tests.service.test_jobs import SMALL
+from tests.service.test_lifecycle import MEDIUM, ended, results, start
+
+ROOT = Path(__file__).parents[2]
+
+
+class OwnRedis:
+    """A Redis that is not the service's: nobody starts it again but the test."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder, self._options = folder, options
+        self.url = f"unix://{folder / 'redis.sock'}"
+        self.start()
+
+    def start(self) -> None:
+        command = redis_server.find().command(self._folder, self._folder / "redis.sock")
+        self._process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
+        eventually(lambda: redis_server.answers(self.url), "Redis")
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+    own = OwnRedis(tmp_path_factory.mktemp("redis"))
+    yield own
+    own.kill()
+
+
+@pytest.fixture(scope="module")
+def http(redis: OwnRedis) -> Iterator[Http]:
+    environment = {**os.environ, "NEURON_LEASE_SECONDS": "2"}
+    with (
+        Stack(redis_url=redis.url, environment=environment) as stack,
+        Http(stack.url) as session,
+    ):
+        yield session
+
+
+def every_route(http: Http) -> list[tuple[str, str, Any]]:
+    """Every route of the document that needs Redis, with a body where one is needed."""
+    paths = http.get("/openapi.json").json()["paths"]
+    bodies = {"/v1/jobs": {}, "/v1/jobs/{job_id}/predict": {"inputs": [[1, 2]]}}
+    return [
+        (method.upper(), path.replace("{job_id}", "0" * 32), bodies.get(path))
+        for path, item in paths.items()
+        for method in item
+        if path not in ("/healthz", "/openapi.json")
+    ]
+
+
+def check_says_503(base: str, method: str, path: str, body: Any) -> None:
+    with Http(base) as http:
+        for _ in range(2):
+            answer = http.request(method, path, json=body if method in ("POST", "PUT") else None)
+            problem = check_problem(answer, 503)
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.elapsed.total_seconds() < 3, (method, path)
+            assert "Redis" in problem["detail"] or "store" in problem["detail"]
+
+
+def is_ready(http: Http) -> bool:
+    try:
+        return http.get("/readyz").ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="module")
+def expected(http: Http) -> list[dict[str, Any]]:
+    return results(http, http.run_job(MEDIUM)["id"])
+
+
+@pytest.mark.parametrize("how", ["frozen", "killed"])
+def test_every_route_says_503_and_all_goes_on_when_redis_is_back(
+    http: Http, redis: OwnRedis, expected: list[dict[str, Any]], how: str
+) -> None:
+    job_id = start(http, MEDIUM, epochs=1)
+    routes = every_route(http)
+    redis.send(signal.SIGSTOP) if how == "frozen" else redis.kill()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda route: check_says_503(http.base, *route), routes))
+        assert http.get("/healthz").status_code == 200
+    finally:
+        redis.send(signal.SIGCONT) if how == "frozen" else redis.start()
+    eventually(lambda: is_ready(http), "ready", 20)
+    assert http.run_job(SMALL)["status"] == "succeeded"
+    assert ended(http, job_id)["status"] == "succeeded"
+    assert results(http, job_id) == expected
+
+
+def test_a_redis_that_may_evict_is_refused_at_start(tmp_path: Path) -> None:
+    own = OwnRedis(tmp_path, "--maxmemory-policy", "allkeys-lru")
+    commands = {
+        "worker": ["celery", "-A", "worker.app", "worker", "--concurrency", "1"],
+        "api": ["granian", "--interface", "wsgi", "--factory", "--port", "0", "api:create_app"],
+    }
+    try:
+        for name, command in commands.items():
+            ran = subprocess.run(
+                [sys.executable, "-m", *command], cwd=ROOT, check=False, timeout=30,
+                env={**os.environ, "NEURON_REDIS_URL": own.url}, capture_output=True, text=True,
+            )  # fmt: skip
+            assert ran.returncode != 0, name
+            assert "noeviction" in ran.stdout + ran.stderr, name
+    finally:
+        own.kill()
+
+
+def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path) -> None:
+    own = OwnRedis(tmp_path, "--appendonly", "no")
+    lines: list[str] = []
+    try:
+        with Stack(redis_url=own.url, echo=lambda name, line: lines.append(f"{name} {line}")):
+            pass
+    finally:
+        own.kill()
+    for name in ("api", "worker"):
+        assert any(line.startswith(name) and "append-only" in line for line in lines)
