@@ -6,11 +6,11 @@ from threading import BoundedSemaphore
 from flask import Flask, Response
 from redis.exceptions import RedisError
 
-from api import docs, health, jobs, predict, problems
+from api import docs, events, health, jobs, predict, problems
 from api.services import Services
 from shared import queue
 from shared.logs import configure_logging
-from shared.settings import Settings
+from shared.settings import Settings, read_settings
 from shared.store import Store
 
 
@@ -24,7 +24,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         UnsafeRedis: if the Redis may evict jobs.
     """
     configure_logging()
-    settings = settings or Settings()
+    settings = settings or read_settings()
     store = Store(settings)
     with suppress(RedisError):  # not there yet: /readyz tells
         store.check()
@@ -34,8 +34,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         store,
         queue.make_publisher(settings),
         BoundedSemaphore(settings.max_waiting_requests),
+        BoundedSemaphore(settings.max_open_streams),
     )
-    for part in (jobs, predict, health, docs):
+    for part in (jobs, events, predict, health, docs):
         app.register_blueprint(part.blueprint)
     problems.register(app)
     app.after_request(_protect)

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api import openapi
 from api.representation import answer
+from api.webhooks import JobEnded
 from shared import __version__
 
 blueprint = Blueprint("docs", __name__, static_folder="static", static_url_path="/static")
@@ -26,7 +27,7 @@ def openapi_document() -> Response:
 
 @cache
 def _document() -> dict[str, object]:
-    return openapi.document(current_app, __version__)
+    return openapi.document(current_app, __version__, {"jobEnded": JobEnded})
 
 
 @blueprint.get("/docs")

@@ -14,6 +14,7 @@ from api.parsing import body, check_limits, idempotency_key, query, wait_seconds
 from api.problems import Problem
 from api.representation import answer, job_answer
 from api.services import services
+from api.webhooks import check_webhook
 from shared import queue
 from shared.errors import NoWeights
 from shared.job import Epoch, JobRequest, Record, Status
@@ -76,6 +77,7 @@ def create_job() -> Response:
     key = idempotency_key()
     wanted, given = body(JobRequest)
     check_limits(wanted, services().settings)
+    check_webhook(wanted.webhook, services().settings)
     return _create(wanted, key, given)
 
 

@@ -43,7 +43,10 @@ class ProblemDetails(BaseModel):
 
 @dataclass(frozen=True)
 class Operation:
-    """What the document says of a view; `answers` maps a status to a model or a media type."""
+    """What the document says of a view; `answers` maps a status to a model or a media type.
+
+    `other_form` is one more media type of the 200 answer.
+    """
 
     summary: str
     tag: str
@@ -53,6 +56,7 @@ class Operation:
     query: type[BaseModel] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra_query: Mapping[str, str] = field(default_factory=dict)
+    other_form: str = ""
 
 
 def operation(
@@ -70,8 +74,8 @@ def operation(
     return describe
 
 
-def document(app: Flask, version: str) -> dict[str, Any]:
-    """The document of all described routes of the application."""
+def document(app: Flask, version: str, webhooks: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+    """The document of all described routes of the application, and of what it posts itself."""
     operations = [
         (rule, method, view.operation)
         for rule in app.url_map.iter_rules()
@@ -79,6 +83,7 @@ def document(app: Flask, version: str) -> dict[str, Any]:
         for method in sorted(rule.methods or ()) if method not in ("HEAD", "OPTIONS")
     ]  # fmt: skip
     models: set[tuple[type[BaseModel], Any]] = {(ProblemDetails, "serialization")}
+    models |= {(message, "serialization") for message in webhooks.values()}
     for _, _, entry in operations:
         models |= {(entry.body, "validation")} if entry.body else set()
         models |= {
@@ -95,8 +100,24 @@ def document(app: Flask, version: str) -> dict[str, Any]:
         "info": {"title": "Neuron training service", "version": version,
                  "description": DESCRIPTION},
         "paths": dict(sorted(paths.items())),
+        "webhooks": {
+            name: {"post": _webhook(message, names[message, "serialization"])}
+            for name, message in webhooks.items()
+        },
         "components": {"schemas": definitions.get("$defs", {})},
     }  # fmt: skip
+
+
+def _webhook(message: type[BaseModel], schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "summary": message.__doc__,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "2XX": {"description": "taken"},
+            "410": {"description": "not wanted: nothing more is sent for this job"},
+            "default": {"description": "sent again later, with the same webhook-id"},
+        },
+    }
 
 
 def _describe(rule: Any, entry: Operation, names: Mapping[Any, Any]) -> dict[str, Any]:
@@ -110,6 +131,8 @@ def _describe(rule: Any, entry: Operation, names: Mapping[Any, Any]) -> dict[str
             **{str(status): _problem(status) for status in entry.problems},
         },
     }
+    if entry.other_form:
+        described["responses"]["200"]["content"][entry.other_form] = {}
     if entry.body:
         described["requestBody"] = {
             "required": True,

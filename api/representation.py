@@ -1,13 +1,14 @@
 """How a job looks in an answer."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from flask import Response, url_for
 from pydantic import BaseModel, Field
 
-from shared.job import Demo, JobError, Priority, Record, Specification, Status
+from shared.job import Demo, JobError, Priority, Record, Specification, Status, WebhookState
 
 
 class Progress(BaseModel):
@@ -19,6 +20,18 @@ class Progress(BaseModel):
     steps: int = Field(description="rows of an epoch")
     fraction: float = Field(description="of the whole training, from 0 to 1")
     eta_seconds: float | None = Field(description="seconds from `updated_at` to the end")
+
+
+class WebhookDelivery(BaseModel):
+    """How far the announcement of the job's newest end is."""
+
+    url: str
+    status: Literal["pending", "delivered", "failed", "disabled"] = Field(
+        description="failed: all attempts are used up; disabled: the receiver answered 410"
+    )
+    attempts: int = Field(description="messages sent")
+    error: str | None = Field(description="what was wrong with the last attempt")
+    next_attempt_at: datetime | None
 
 
 class Job(BaseModel):
@@ -44,6 +57,7 @@ class Job(BaseModel):
     demo_before: list[Demo] | None = Field(description="the demo rows with the initial weights")
     demo_after: list[Demo] | None = Field(description="the demo rows with the final weights")
     error: JobError | None
+    webhook: WebhookDelivery | None
     created_at: datetime
     started_at: datetime | None
     updated_at: datetime
@@ -78,22 +92,28 @@ def job(record: Record) -> dict[str, Any]:
         "demo_before": _dump(record.demo_before),
         "demo_after": _dump(record.demo_after),
         "error": record.error and record.error.model_dump(exclude_unset=True),
-        "created_at": _time(record.created_at),
-        "started_at": _time(record.started_at),
-        "updated_at": _time(record.updated_at),
-        "ended_at": _time(record.ended_at),
+        "webhook": record.webhook and _webhook(record.webhook),
+        "created_at": moment(record.created_at),
+        "started_at": moment(record.started_at),
+        "updated_at": moment(record.updated_at),
+        "ended_at": moment(record.ended_at),
     }
+
+
+def _webhook(state: WebhookState) -> dict[str, Any]:
+    return asdict(state) | {"next_attempt_at": moment(state.next_attempt_at)}
 
 
 def _dump(demo: list[Demo] | None) -> list[dict[str, Any]] | None:
     return None if demo is None else [row.model_dump() for row in demo]
 
 
-def _time(milliseconds: int | None) -> str | None:
+def moment(milliseconds: int | None) -> str | None:
+    """Milliseconds since 1970 as RFC 3339."""
     if milliseconds is None:
         return None
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    time = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def answer(value: Any, status: int = 200) -> Response:

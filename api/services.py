@@ -12,12 +12,13 @@ from shared.store import Store
 
 @dataclass(frozen=True)
 class Services:
-    """The settings, the job store, the queue, and how many requests may still wait."""
+    """The settings, the job store, the queue, and how many more may wait or stream."""
 
     settings: Settings
     store: Store
     publisher: Celery
     waiting: BoundedSemaphore
+    streams: BoundedSemaphore
 
 
 def services() -> Services:

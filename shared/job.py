@@ -20,6 +20,8 @@ from pydantic import (
     field_validator,
 )
 
+from shared.webhook import Webhook
+
 #: Largest magnitude of an input or weight: its square and the sums of 64 of them stay finite.
 LARGEST_VALUE = 1e100
 #: Integers up to this size are the same number in JSON, in JavaScript and in a double.
@@ -148,7 +150,7 @@ class Regularization(_Model):
     @property
     def coefficient(self) -> float:
         """c in "gradient + c·weight"."""
-        return {"published": -self.strength, "l2": self.strength, "none": 0.0}[self.kind]
+        return {"published": 0.0 - self.strength, "l2": self.strength, "none": 0.0}[self.kind]
 
 
 class Hyperparameters(_Model):
@@ -211,6 +213,7 @@ class JobRequest(Specification):
         allow_inf_nan=False,
         description="training longer than this fails; the service has a limit of its own",
     )
+    webhook: Webhook | None = Field(None, description="where the end of the job is announced")
 
     @property
     def specification(self) -> Specification:
@@ -274,6 +277,25 @@ def decode_weights(data: bytes) -> list[float]:
 
 
 @dataclass(frozen=True)
+class WebhookState:
+    """How far the announcement of the job's newest end is; without the secret.
+
+    Attributes:
+        url: as the client gave it.
+        status: "pending", "delivered", "failed" (attempts used up) or "disabled" (by a 410).
+        attempts: that have been made.
+        error: what was wrong with the last one.
+        next_attempt_at: milliseconds since 1970, or None.
+    """
+
+    url: str
+    status: str
+    attempts: int
+    error: str | None
+    next_attempt_at: int | None
+
+
+@dataclass(frozen=True)
 class Record:
     """What Redis holds of a job. Times are in milliseconds since 1970."""
 
@@ -303,6 +325,7 @@ class Record:
     demo_before: list[Demo] | None
     demo_after: list[Demo] | None
     error: JobError | None
+    webhook: WebhookState | None
 
     @property
     def fraction(self) -> float:

@@ -8,7 +8,6 @@ The script that ends a job puts the message there and what it says into the job'
 that is another message. A message that is sent is leased, so a killed sender delays it and no more.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -16,7 +15,7 @@ from typing import Any, Literal, cast
 import orjson
 
 from shared.job import Epoch, JobError, Status
-from shared.store import PREFIX, Store, job_keys, script
+from shared.store import PREFIX, Store, job_keys, load_script
 
 WEBHOOKS = f"{PREFIX}:webhooks"
 
@@ -75,15 +74,15 @@ class Outbox:
 
     @cached_property
     def _take(self) -> Any:
-        return script(self._redis, "take_webhook")
+        return load_script(self._redis, "take_webhook")
 
     @cached_property
     def _settle(self) -> Any:
-        return script(self._redis, "settle_webhook")
+        return load_script(self._redis, "settle_webhook")
 
     def due(self, limit: int) -> list[tuple[Message, str]]:
         """Messages to send now, the most overdue first, each with its URL ("": job deleted)."""
-        seconds, microseconds = cast(tuple[int, int], self._redis.time())
+        seconds, microseconds = self._redis.time()
         now = seconds * 1000 + microseconds // 1000
         members = self._redis.zrangebyscore(WEBHOOKS, "-inf", now, start=0, num=limit)
         messages = [_message(member.decode()) for member in cast(list[bytes], members)]
@@ -97,7 +96,7 @@ class Outbox:
         """Lease the message; None if it is not due any more, or its job has been deleted."""
         arguments = [message.job_id, message.number, int(lease_seconds * 1000)]
         taken = self._take(keys=job_keys(message.job_id), args=arguments)
-        return taken and _delivery(message, *taken)
+        return taken and _delivery(message, taken)
 
     def settle(self, delivery: Delivery, outcome: Outcome) -> bool:
         """Record how an attempt went; False if another sender has the message by now."""
@@ -109,21 +108,12 @@ class Outbox:
 
 
 def _message(member: str) -> Message:
-    job_id, number = re.fullmatch(r"([0-9a-f]{32}):(\d+)", member).groups()
+    job_id, _, number = member.partition(":")
     return Message(job_id, int(number))
 
 
-def _delivery(
-    message: Message,
-    lease: int,
-    content: bytes,
-    attempts: bytes | None,
-    url: bytes,
-    secret: bytes | None,
-    name: bytes | None,
-    metadata: bytes,
-    result: bytes | None,
-) -> Delivery:
+def _delivery(message: Message, taken: list[Any]) -> Delivery:
+    lease, content, attempts, url, secret, name, metadata, result = taken
     said = orjson.loads(content)
     return Delivery(
         message=message,

@@ -2,14 +2,18 @@
 
 from functools import cached_property
 
-from pydantic import Field
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.webhook import WebhookSecret
 
 
 class Settings(BaseSettings):
     """Read from the environment when made; the README's table is checked against this class."""
 
-    model_config = SettingsConfigDict(env_prefix="NEURON_", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="NEURON_", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -46,15 +50,47 @@ class Settings(BaseSettings):
     max_waiting_requests: int = Field(
         8, ge=0, description="requests of one API process that may wait at once; others get 202"
     )
+    max_open_streams: int = Field(
+        32, ge=0, description="event streams of one API process; each holds one of its threads"
+    )
+    stream_heartbeat_seconds: float = Field(
+        10, gt=0, description="silence after which an event stream sends a comment"
+    )
     idempotency_seconds: int = Field(
         86_400, ge=1, description="how long an Idempotency-Key is remembered"
     )
     lease_seconds: float = Field(
         10, ge=0.5, description="how long a worker owns a job without a heartbeat"
     )
+    webhook_secret: WebhookSecret = Field(
+        SecretStr(""),
+        validate_default=False,
+        description="signs the webhooks of jobs that bring no secret: `whsec_…`",
+    )
+    webhook_allow_private: bool = Field(
+        False, description="whether webhooks may go to private and loopback addresses"
+    )
+    webhook_timeout_seconds: float = Field(
+        10, gt=0, description="how long one attempt to send a webhook may take"
+    )
+    webhook_retry_seconds: str = Field(
+        "5,300,1800,7200,18000,36000,50400,72000,86400",
+        pattern=r"^(\d+(\.\d+)?(,\d+(\.\d+)?)*)?$",
+        description="waits (±20 %) before a webhook is sent again; after the last it has failed",
+    )
     dataset_cache_bytes: int = Field(
         64_000_000, ge=0, description="memory for data sets that a worker process keeps"
     )
+
+    @property
+    def broker_is_redis(self) -> bool:
+        """Whether the queue is in a Redis, and not in a RabbitMQ."""
+        return not (self.broker_url or self.redis_url).startswith(("amqp", "pyamqp"))
+
+    @cached_property
+    def webhook_waits(self) -> tuple[float, ...]:
+        """Seconds before each further attempt to send a webhook."""
+        return tuple(float(wait) for wait in self.webhook_retry_seconds.split(",") if wait)
 
     @cached_property
     def celery_broker_url(self) -> str:
@@ -66,3 +102,18 @@ class Settings(BaseSettings):
         return f"redis+socket://{path}" + (
             f"?{query.replace('db=', 'virtual_host=')}" * bool(query)
         )
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SystemExit: naming each variable that is wrong, and how.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"NEURON_{entry['loc'][0]!s}".upper() + f": {entry['msg']}" for entry in error.errors()
+        ]
+        raise SystemExit("Wrong settings: " + "; ".join(wrong)) from None

@@ -56,6 +56,7 @@ from shared.job import (
     Record,
     Specification,
     Status,
+    WebhookState,
     decode_weights,
     encode_weights,
 )
@@ -101,12 +102,18 @@ def connect(settings: Settings, *, patient: bool = False) -> "redis.Redis":
     )
 
 
-def _script(client: "redis.Redis", name: str) -> Any:
+def load_script(client: "redis.Redis", name: str) -> Any:
+    """The script `scripts/<name>.lua` behind its prelude, ready to be called."""
     prelude, body = ((_SCRIPTS / f"{part}.lua").read_text() for part in ("prelude", name))
     return client.register_script(prelude + body)
 
 
-def _keys(job_id: str) -> list[str]:
+def job_keys(job_id: str) -> list[str]:
+    """The KEYS of a script about this job.
+
+    Raises:
+        JobNotFound: if it cannot be the id of a job.
+    """
     if not re.fullmatch("[0-9a-f]{32}", job_id):
         raise JobNotFound(job_id)
     record = f"{PREFIX}:job:{job_id}"
@@ -163,51 +170,51 @@ class Store:
 
     @cached_property
     def _accept(self) -> Any:
-        return _script(self.redis, "accept")
+        return load_script(self.redis, "accept")
 
     @cached_property
     def _claim(self) -> Any:
-        return _script(self.redis, "claim")
+        return load_script(self.redis, "claim")
 
     @cached_property
     def _update(self) -> Any:
-        return _script(self.redis, "update")
+        return load_script(self.redis, "update")
 
     @cached_property
     def _commit(self) -> Any:
-        return _script(self.redis, "commit")
+        return load_script(self.redis, "commit")
 
     @cached_property
     def _fail(self) -> Any:
-        return _script(self.redis, "fail")
+        return load_script(self.redis, "fail")
 
     @cached_property
     def _release(self) -> Any:
-        return _script(self.redis, "release")
+        return load_script(self.redis, "release")
 
     @cached_property
     def _sweep(self) -> Any:
-        return _script(self.redis, "sweep")
+        return load_script(self.redis, "sweep")
 
     @cached_property
     def _cancel(self) -> Any:
-        return _script(self.redis, "cancel")
+        return load_script(self.redis, "cancel")
 
     @cached_property
     def _pause(self) -> Any:
-        return _script(self.redis, "pause")
+        return load_script(self.redis, "pause")
 
     @cached_property
     def _resume(self) -> Any:
-        return _script(self.redis, "resume")
+        return load_script(self.redis, "resume")
 
     @cached_property
     def _retry(self) -> Any:
-        return _script(self.redis, "retry")
+        return load_script(self.redis, "retry")
 
     @cached_property
     def _delete(self) -> Any:
-        return _script(self.redis, "delete")
+        return load_script(self.redis, "delete")
 
     @property
     def _lease_ms(self) -> int:
@@ -240,7 +247,7 @@ class Store:
             IdempotencyMismatch, IdempotencyKeySpent, TooManyOpenJobs
         """
         job_id = uuid.uuid4().hex
-        keys = _keys(job_id)
+        keys = job_keys(job_id)
         digest = hashlib.sha256((idempotency_key or "").encode()).hexdigest()
         keys.append(f"{PREFIX}:idempotency:{owner}:{digest}" if idempotency_key else keys[0])
         settings = self.settings
@@ -253,13 +260,19 @@ class Store:
         if outcome == "mismatch":
             raise IdempotencyMismatch
         self._refuse_if_full(outcome)
-        if outcome == "replayed" and not self.redis.exists(_keys(first)[0]):
+        if outcome == "replayed" and not self.redis.exists(job_keys(first)[0]):
             raise IdempotencyKeySpent(first)
         return first, outcome == "replayed"
 
     def _new(self, request: JobRequest, verifies: str | None) -> dict[str, Any]:
         limit = request.time_limit_seconds or self.settings.max_job_seconds
-        optional = {"name": request.name, "verifies": verifies}
+        webhook = request.webhook
+        optional = {
+            "name": request.name,
+            "verifies": verifies,
+            "webhook_url": webhook and webhook.url,
+            "webhook_secret": webhook and webhook.secret and webhook.secret.get_secret_value(),
+        }
         return {
             "specification": request.specification.model_dump_json(),
             "metadata": json.dumps(request.metadata),
@@ -279,7 +292,7 @@ class Store:
         Raises:
             JobNotFound
         """
-        fields = cast(dict[bytes, bytes], self.redis.hgetall(_keys(job_id)[0]))
+        fields = cast(dict[bytes, bytes], self.redis.hgetall(job_keys(job_id)[0]))
         if not fields:
             raise JobNotFound(job_id)
         return _record(job_id, fields)
@@ -320,7 +333,7 @@ class Store:
         chosen = sorted(ids.items(), key=lambda item: -item[1])[:count]
         pipeline = self.redis.pipeline(transaction=False)
         for job_id, _ in chosen:
-            pipeline.hgetall(_keys(job_id.decode())[0])
+            pipeline.hgetall(job_keys(job_id.decode())[0])
         return [
             (_record(job_id.decode(), fields) if fields else None, sequence)
             for (job_id, sequence), fields in zip(chosen, pipeline.execute(), strict=True)
@@ -332,7 +345,7 @@ class Store:
         Raises:
             JobNotFound
         """
-        record, epochs, *_ = _keys(job_id)
+        record, epochs, *_ = job_keys(job_id)
         pipeline = self.redis.pipeline(transaction=True)
         pipeline.exists(record)
         pipeline.lrange(epochs, after, after + limit - 1)
@@ -349,7 +362,7 @@ class Store:
         """
         if epoch is None:
             committed, weights = cast(
-                list[bytes | None], self.redis.hmget(_keys(job_id)[0], ["epoch", "weights"])
+                list[bytes | None], self.redis.hmget(job_keys(job_id)[0], ["epoch", "weights"])
             )
             if committed is None:
                 raise JobNotFound(job_id)
@@ -373,13 +386,22 @@ class Store:
             block_seconds: how long to wait for the first one, less than the socket timeout.
         """
         block = max(1, int(block_seconds * 1000)) if block_seconds > 0 else None
-        answer = self.redis.xread({_keys(job_id)[2]: after}, count=limit, block=block)
-        streams = cast(list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]], answer)
-        return [
-            Event(event_id.decode(), fields[b"kind"].decode(), fields[b"data"])
-            for _, entries in streams or []
-            for event_id, fields in entries
-        ]
+        return _events(self.redis.xread({job_keys(job_id)[2]: after}, count=limit, block=block))
+
+    def news(self, job_id: str, *, after: str, limit: int) -> tuple[Status, list[Event]]:
+        """The status, and at the same moment what happened after the event `after`.
+
+        Raises:
+            JobNotFound
+        """
+        record, _, events, *_ = job_keys(job_id)
+        pipeline = self.redis.pipeline(transaction=True)
+        pipeline.hget(record, "status")
+        pipeline.xread({events: after}, count=limit)
+        status, answer = pipeline.execute()
+        if status is None:
+            raise JobNotFound(job_id)
+        return Status(status.decode()), _events(answer)
 
     def wait_for_end(self, job_id: str, seconds: float) -> Record:
         """The record when the job has ended, or as it is after `seconds`.
@@ -404,7 +426,7 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has ended otherwise.
         """
-        status = self._cancel(keys=_keys(job_id), args=[job_id])
+        status = self._cancel(keys=job_keys(job_id), args=[job_id])
         return self._changed(job_id, status, "cancelled", {Status.CANCELLED})
 
     def pause(self, job_id: str) -> Record:
@@ -413,7 +435,7 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has ended.
         """
-        status = self._pause(keys=_keys(job_id), args=[job_id])
+        status = self._pause(keys=job_keys(job_id), args=[job_id])
         return self._changed(job_id, status, "paused", {Status.PAUSED})
 
     def resume(self, job_id: str) -> Record:
@@ -422,7 +444,7 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has ended.
         """
-        status = self._resume(keys=_keys(job_id), args=[job_id, HINT_MS])
+        status = self._resume(keys=job_keys(job_id), args=[job_id, HINT_MS])
         return self._changed(job_id, status, "resumed", {Status.QUEUED, Status.RUNNING})
 
     def retry(self, job_id: str) -> Record:
@@ -432,7 +454,7 @@ class Store:
             JobNotFound, StateConflict: if it has not failed; TooManyOpenJobs.
         """
         limits = [self.settings.max_open_jobs, self.settings.max_open_jobs_per_owner]
-        status = self._retry(keys=_keys(job_id), args=[job_id, HINT_MS, *limits])
+        status = self._retry(keys=job_keys(job_id), args=[job_id, HINT_MS, *limits])
         if status is not None:
             self._refuse_if_full(status.decode())
         return self._changed(job_id, status, "retried", {Status.QUEUED, Status.RUNNING})
@@ -443,7 +465,7 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has not ended.
         """
-        status = self._delete(keys=_keys(job_id), args=[job_id])
+        status = self._delete(keys=job_keys(job_id), args=[job_id])
         _expect(job_id, status, "deleted", {status for status in Status if status.ended})
 
     def _changed(
@@ -463,7 +485,7 @@ class Store:
         limits = [self._lease_ms, self.settings.max_claims]
         while first := cast(list[bytes], self.redis.zrange(READY, 0, 0)):
             job_id = first[0].decode()
-            fence = self._claim(keys=_keys(job_id), args=[job_id, attempt, *limits])
+            fence = self._claim(keys=job_keys(job_id), args=[job_id, attempt, *limits])
             if fence is not None:
                 return self._claimed(job_id, int(fence))
         return None
@@ -471,7 +493,7 @@ class Store:
     def _claimed(self, job_id: str, fence: int) -> Claim:
         names = ["specification", "epoch", "step", "weights", "checkpoint", "digest", "verifies"]
         specification, epoch, step, weights, checkpoint, digest, verifies = cast(
-            list[bytes], self.redis.hmget(_keys(job_id)[0], names)
+            list[bytes], self.redis.hmget(job_keys(job_id)[0], names)
         )
         start = checkpoint if checkpoint is not None else weights
         return Claim(
@@ -513,7 +535,7 @@ class Store:
 
     def _write(self, claim: Claim, fields: Mapping[str, Any]) -> None:
         arguments = [claim.job_id, claim.fence, self._lease_ms, *_flat(fields)]
-        if not self._update(keys=_keys(claim.job_id), args=arguments):
+        if not self._update(keys=job_keys(claim.job_id), args=arguments):
             raise LeaseLost(claim.job_id)
 
     def commit(
@@ -534,7 +556,7 @@ class Store:
             fields["demo_after"] = _encode_demo(demo_after)
         entries = [orjson.dumps(result.model_dump()) for result in results]
         outcome = self._commit(
-            keys=_keys(claim.job_id),
+            keys=job_keys(claim.job_id),
             args=[
                 claim.job_id, claim.fence, self._lease_ms, results[0].epoch, last.epoch,
                 int(demo_after is not None), *entries, *_flat(fields),
@@ -550,7 +572,7 @@ class Store:
             LeaseLost
         """
         arguments = [claim.job_id, claim.fence, error.model_dump_json()]
-        if not self._fail(keys=_keys(claim.job_id), args=arguments):
+        if not self._fail(keys=job_keys(claim.job_id), args=arguments):
             raise LeaseLost(claim.job_id)
 
     def release(self, claim: Claim) -> None:
@@ -560,7 +582,7 @@ class Store:
             LeaseLost
         """
         arguments = [claim.job_id, claim.fence, RELEASED_HINT_MS]
-        if not self._release(keys=_keys(claim.job_id), args=arguments):
+        if not self._release(keys=job_keys(claim.job_id), args=arguments):
             raise LeaseLost(claim.job_id)
 
     def sweep(self) -> list[str]:
@@ -574,11 +596,11 @@ class Store:
         seconds, microseconds = self.redis.time()
         now = seconds * 1000 + microseconds // 1000
         for job_id in self._oldest(ENDED, now - self.settings.retention_seconds * 1000):
-            self._delete(keys=_keys(job_id), args=[job_id])
+            self._delete(keys=job_keys(job_id), args=[job_id])
         ids = self._oldest(DUE, now)
         arguments = [int(self._runners_could_beat()) if ids else 0, HINT_MS, LONGEST_HINT_MS]
         return [
-            job_id for job_id in ids if self._sweep(keys=_keys(job_id), args=[job_id, *arguments])
+            job_id for job_id in ids if self._sweep(keys=job_keys(job_id), args=[job_id, *arguments])
         ]
 
     def _oldest(self, key: str, until: float) -> list[str]:
@@ -622,6 +644,15 @@ def _expect(job_id: str, status: bytes | None, action: str, allowed: set[Status]
         raise JobNotFound(job_id)
     if Status(status.decode()) not in allowed:
         raise StateConflict(job_id, status.decode(), action)
+
+
+def _events(answer: Any) -> list[Event]:
+    streams = cast(list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]], answer or [])
+    return [
+        Event(event_id.decode(), fields[b"kind"].decode(), fields[b"data"])
+        for _, entries in streams
+        for event_id, fields in entries
+    ]
 
 
 def _encode_demo(demo: Sequence[Demo]) -> bytes:
@@ -669,4 +700,16 @@ def _record(job_id: str, fields: Mapping[bytes, bytes]) -> Record:
         demo_before=read("demo_before", demo),
         demo_after=read("demo_after", demo),
         error=read("error", JobError.model_validate_json),
+        webhook=read("webhook_url", lambda url: _webhook(url, fields)),
+    )
+
+
+def _webhook(url: bytes, fields: Mapping[bytes, bytes]) -> WebhookState:
+    next_at = fields.get(b"webhook_next_at")
+    return WebhookState(
+        url=url.decode(),
+        status=fields.get(b"webhook_status", b"pending").decode(),
+        attempts=int(fields.get(b"webhook_attempts", 0)),
+        error=fields.get(b"webhook_error", b"").decode() or None,
+        next_attempt_at=int(next_at) if next_at else None,
     )

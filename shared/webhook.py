@@ -110,7 +110,7 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 
 
 #: "whsec_" and 24 to 64 bytes in base64; shown by nothing that prints it.
-WebhookSecret = Annotated[SecretStr, Field(max_length=200), AfterValidator(_check_secret)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
 
 
 class Webhook(BaseModel):

@@ -13,14 +13,15 @@ from redis.exceptions import RedisError
 from shared import queue
 from shared.errors import UnsafeRedis
 from shared.logs import configure_logging
-from shared.settings import Settings
+from shared.settings import read_settings
 from shared.store import Store
 from worker.runner import Runner
 from worker.sweeper import sweep_forever
 from worker.warmup import KernelMismatch, warm_up
+from worker.webhooks import deliver_forever
 
 configure_logging()
-settings = Settings()
+settings = read_settings()
 app = queue.make_celery(settings)
 _log = structlog.get_logger()
 
@@ -73,6 +74,12 @@ def _sweep(**_: Any) -> None:
     publish = partial(queue.publish, queue.make_publisher(settings))
     arguments = (Store(settings), publish, _stopping)
     Thread(target=sweep_forever, args=arguments, name="sweeper", daemon=True).start()
+
+
+@worker_ready.connect
+def _send_webhooks(**_: Any) -> None:
+    arguments = (Store(settings, patient=True), _stopping)
+    Thread(target=deliver_forever, args=arguments, name="webhooks", daemon=True).start()
 
 
 @worker_shutting_down.connect

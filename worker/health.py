@@ -3,8 +3,8 @@
 import socket
 import sys
 
-from shared.settings import Settings
+from shared.settings import read_settings
 from shared.store import Store
 
 if __name__ == "__main__":
-    sys.exit(0 if Store(Settings()).workers(socket.gethostname()) else 1)
+    sys.exit(0 if Store(read_settings()).workers(socket.gethostname()) else 1)

@@ -1,6 +1,7 @@
 -- Put before every script. KEYS are those of one job and the indexes, as shared/store.py names them.
 local record, epochs, events, due, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local ready, past, owners = KEYS[6], KEYS[7], KEYS[8]
+local webhooks = string.gsub(due, 'due$', 'webhooks')
 
 -- How much earlier or later (ms) a job is taken than a normal one that was queued with it.
 -- Waiting outweighs it in the end, so that no priority starves another.
@@ -65,6 +66,19 @@ local function revoke(id)
   redis.call('ZREM', ready, id)
 end
 
+-- Queue the news of an end (see shared/outbox.py); a job that is retried may have several.
+local function announce(id, status)
+  if not get('webhook_url') or get('webhook_status') == 'disabled' then
+    return
+  end
+  local number = redis.call('HINCRBY', record, 'webhook_number', 1)
+  redis.call('HSET', record, 'webhook_status', 'pending', 'webhook_attempts', 0,
+    'webhook_error', '', 'webhook_next_at', now(), 'webhook:' .. number, cjson.encode({
+      status = status, ended_at = get('ended_at'), epoch = get('epoch'), error = get('error') or nil
+    }))
+  redis.call('ZADD', webhooks, now(), id .. ':' .. number)
+end
+
 local function finish(id, status, ...)
   redis.call('HSET', record, 'used_ms', used(id))
   redis.call('ZREM', due, id)
@@ -73,6 +87,7 @@ local function finish(id, status, ...)
   redis.call('HINCRBY', owners, get('owner'), -1)
   redis.call('HDEL', record, 'checkpoint', 'claim', 'claimed_at')
   redis.call('HSET', record, 'ended_at', now(), ...)
+  announce(id, status)
   move(id, status)
 end
 

@@ -419,3 +419,43 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_cancel_it(service: Servic
         f"'python -m client --url {service.url} cancel j1' stops it.\n"
     )
     assert {asked.path for asked in service.asked} == {"/v1/jobs", "/v1/jobs/j1"}
+
+
+def watched(*told: tuple[str, object]) -> Answer:
+    messages = [
+        f"id: {1735689600000 + i}-0\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
+        for i, (kind, data) in enumerate(told)
+    ]
+    return Answer(200, "".join(messages), {"Content-Type": "text/event-stream"})
+
+
+@pytest.mark.parametrize(("end", "code"), [("succeeded", 0), ("failed", 1), ("cancelled", 1)])
+def test_watch_shows_a_line_per_event_and_how_the_job_ended(
+    service: Service, run: Run, end: str, code: int
+) -> None:
+    epoch = epochs_document(last=1)["epochs"][0]
+    service.answers(
+        watched(("status", {"status": "running"}), ("epoch", epoch), ("status", {"status": end})),
+        Answer(204),
+    )
+    result = run("watch", "j1")
+    assert result.exit_code == code
+    assert result.stdout.splitlines() == [
+        "2025-01-01 00:00:00+00:00  running",
+        "2025-01-01 00:00:00+00:00  epoch 1  accuracy 47.49%",
+        f"2025-01-01 00:00:00+00:00  {end}",
+    ]
+
+
+def test_watch_for_machines_is_a_json_document_a_line(service: Service, run: Run) -> None:
+    epoch = epochs_document(last=1)["epochs"][0]
+    service.answers(watched(("status", {"status": "running"}), ("epoch", epoch)), Answer(204))
+    result = run("watch", "j1", "--after", "1-0", "--json")
+    status, second = map(json.loads, result.stdout.splitlines())
+    assert service.headers("Last-Event-ID")[0] == "1-0"
+    assert status == {
+        "id": "1735689600000-0",
+        "time": "2025-01-01T00:00:00+00:00",
+        "status": "running",
+    }
+    assert second["epoch"] == epoch

@@ -18,9 +18,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 #: Inside `shared`, who may import whom, directly.
 ORDER: dict[str, set[str]] = {
-    "errors": set(), "settings": set(), "logs": set(), "neuron": set(), "kernel": set(),
-    "job": set(), "dataset": {"job", "kernel"}, "store": {"errors", "job", "settings"},
-    "queue": {"settings"},
+    "errors": set(), "settings": {"webhook"}, "logs": set(), "neuron": set(), "kernel": set(),
+    "webhook": set(), "job": {"webhook"}, "dataset": {"job", "kernel"},
+    "store": {"errors", "job", "settings"}, "queue": {"settings"}, "outbox": {"job", "store"},
 }  # fmt: skip
 
 
