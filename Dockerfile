@@ -13,5 +13,5 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba
 USER neuron
 EXPOSE 8000
 CMD ["granian", "--interface", "wsgi", "--factory", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--blocking-threads", "16", "--workers-kill-timeout", "3", \
+     "--workers", "2", "--blocking-threads", "64", "--workers-kill-timeout", "3", \
      "--respawn-failed-workers", "api:create_app"]

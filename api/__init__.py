@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     with suppress(RedisError):  # not there yet: /readyz tells
         store.check()
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False
     app.extensions["neuron"] = Services(
         settings,
         store,

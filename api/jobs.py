@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import representation
 from api.openapi import operation
-from api.parsing import body, check_limits, idempotency_key, query, wait_seconds
+from api.parsing import WholeNumber, body, check_limits, idempotency_key, query, wait_seconds
 from api.problems import Problem
 from api.representation import answer, job_answer
 from api.services import services
@@ -28,7 +29,7 @@ class ListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: list[Status] = Field([], description="only jobs of this status; may be repeated")
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    limit: Annotated[WholeNumber, Field(ge=1, le=200)] = 50
     after: str | None = Field(None, description="`next` of the page before")
 
 
@@ -45,8 +46,8 @@ class EpochsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
-    after: Annotated[int, Field(ge=0, le=2**53)] = Field(
+    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = 1000
+    after: Annotated[WholeNumber, Field(ge=0, le=2**53)] = Field(
         0, description="only epochs after this one"
     )
 
@@ -154,15 +155,17 @@ def _make_cursor(sequence: int, filters: str) -> str:
 def _read_cursor(cursor: str | None, filters: str) -> int | None:
     if cursor is None:
         return None
+    padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        sequence, _, made_for = base64.urlsafe_b64decode(padded).decode("ascii").partition(".")
-        before = int(sequence)
+        text = base64.urlsafe_b64decode(padded).decode("ascii")
     except ValueError:
-        raise Problem(400, "query parameter after: is not a cursor that a list gave.") from None
-    if made_for != filters:
-        raise Problem(400, "query parameter after: this cursor belongs to other filters.")
-    return before
+        text = ""
+    parts = re.fullmatch(r"([0-9]{1,15})\.(\w+)", text)
+    if not parts:
+        raise Problem(400, "The query's after is not a cursor that a list gave.")
+    if parts[2] != filters:
+        raise Problem(400, "The query's after is a cursor of a list with other filters.")
+    return int(parts[1])
 
 
 @blueprint.get("/<job_id>")

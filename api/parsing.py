@@ -7,11 +7,10 @@ the top, and nesting that fits Python's stack; types are not converted.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from flask import request
-from pydantic import BaseModel, ValidationError
-from werkzeug.http import parse_dict_header
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from api.problems import FieldError, Problem
 from api.services import services
@@ -32,8 +31,10 @@ def json_object() -> dict[str, Any]:
     Raises:
         Problem: 400, 413 or 415.
     """
-    if request.mimetype not in ("application/json", ""):
-        raise Problem(415, f"Content-Type must be application/json, not {request.mimetype}.")
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype != "application/json" or charset != "utf-8":
+        given = request.content_type or "missing"
+        raise Problem(415, f"Content-Type must be application/json in UTF-8; it is {given}.")
     if request.content_encoding not in (None, "", "identity"):
         raise Problem(415, f"Content-Encoding {request.content_encoding} is not supported.")
     value = parse_json(_whole_body())
@@ -44,6 +45,8 @@ def json_object() -> dict[str, Any]:
 
 def _whole_body() -> bytes:
     """All bytes of the body; neither the server nor Werkzeug sees to that for every client."""
+    if "Transfer-Encoding" in request.headers:  # the server would hide that it was cut off
+        raise Problem(411, "The body needs a Content-Length; chunks are not accepted.")
     most = services().settings.max_body_bytes
     data = request.stream.read(most + 1)
     if len(data) > most:
@@ -82,11 +85,11 @@ def parse_json(body: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _NotStrict(f"the key {twice!r} appears twice in one object")
+    value: dict[str, Any] = {}
+    for name, item in pairs:
+        if name in value:
+            raise _NotStrict(f"the key {name[:40]!r} appears twice in one object")
+        value[name] = item
     return value
 
 
@@ -161,10 +164,10 @@ def query(model: type[Model], *, prefix: str | None = None) -> tuple[Model, dict
         return model.model_validate(values), prefixed
     except ValidationError as error:
         errors = [
-            FieldError(f"query parameter {entry['loc'][0]!s}: {entry['msg']}")
+            FieldError(f"{entry['loc'][0]!s} {_sentence(entry['msg'], entry['type'])}")
             for entry in error.errors(include_url=False)
         ]
-        raise Problem(400, errors[0].detail + ".", errors=errors) from None
+        raise Problem(400, "The query does not fit.", errors=errors) from None
 
 
 def field_errors(error: ValidationError, value: Any) -> list[FieldError]:
@@ -176,11 +179,18 @@ def field_errors(error: ValidationError, value: Any) -> list[FieldError]:
     return [FieldError(" or ".join(rules), pointer) for pointer, rules in found.items()]
 
 
+_SENTENCES = {
+    "extra_forbidden": "there is no such field",
+    "model_type": "should be an object",
+    "model_attributes_type": "should be an object",
+    "dict_type": "should be an object",
+    "list_type": "should be an array",
+}
+
+
 def _sentence(message: str, kind: str) -> str:
-    if kind == "extra_forbidden":
-        return "there is no such field"
     message = message.removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:]
+    return _SENTENCES.get(kind, message[:1].lower() + message[1:])
 
 
 def _pointer(location: Sequence[int | str], value: Any) -> str:
@@ -226,8 +236,12 @@ def check_limits(wanted: JobRequest, settings: Settings) -> None:
         raise Problem(422, "The job is larger than this service takes.", errors=errors)
 
 
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
+_BARE = re.compile(r"[!#-~]+")
+
+
 def idempotency_key() -> str | None:
-    """The Idempotency-Key header, quoted or not.
+    """The Idempotency-Key header, a quoted string (RFC 8941) or bare.
 
     Raises:
         Problem: 400
@@ -235,17 +249,29 @@ def idempotency_key() -> str | None:
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return None
-    key = given.strip()
-    if len(key) >= 2 and key[0] == key[-1] == '"':
-        key = re.sub(r"\\(.)", r"\1", key[1:-1])
-    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
-        raise Problem(400, "Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    quoted = _QUOTED.fullmatch(given.strip())
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else given.strip()
+    if len(key) > 255 or not (quoted or _BARE.fullmatch(key)):
+        rule = "1 to 255 visible ASCII characters, in quotes if there are spaces or quotes"
+        raise Problem(400, f"Idempotency-Key must be {rule}.")
     return key
 
 
 def wait_seconds(most: float) -> float | None:
-    """How long "Prefer: wait=N" wants to wait, at most `most`; a malformed preference is none."""
-    wait = parse_dict_header(request.headers.get("Prefer", "")).get("wait")
-    if wait is None or not re.fullmatch(r"\d{1,9}", wait):
-        return None
-    return min(float(wait), most)
+    """How long "Prefer: wait=N" (RFC 7240) wants to wait, at most `most`; None if it does not."""
+    for preference in request.headers.get("Prefer", "").split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        digits = value.strip().strip('"')
+        if name.strip().lower() == "wait" and re.fullmatch(r"[0-9]+", digits):
+            return min(float(digits[:20]), most)
+    return None
+
+
+def digits_only(value: Any) -> Any:
+    """Before a query's whole number is read: Python would also take "+1", "1_0" and "1.0"."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,16}", value):
+        raise ValueError("should be a whole number")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(digits_only)]

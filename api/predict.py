@@ -73,7 +73,7 @@ def _check_rows(rows: list[list[float]], input_size: int) -> None:
         if len(row) != input_size
     ]
     if errors:
-        raise Problem(422, "The rows do not fit the neuron.", errors=errors[:100])
+        raise Problem(422, "The rows do not fit the neuron.", errors=errors)
 
 
 def _add(rows: np.ndarray, weights: list[float]) -> tuple[np.ndarray, np.ndarray]:

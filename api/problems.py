@@ -14,6 +14,8 @@ from werkzeug.exceptions import HTTPException
 from shared import errors
 
 RETRY_SECONDS = 1
+#: An answer names so many bad fields at most.
+MOST_ERRORS = 50
 _log = structlog.get_logger()
 
 _STATUS: dict[type[errors.NeuronServiceError], int] = {
@@ -61,7 +63,10 @@ class Problem(Exception):
     def response(self) -> Response:
         """The problem as `application/problem+json`, never cached."""
         title = HTTPStatus(self.status).phrase
-        sentence = "; ".join([self.detail, *map(str, self.errors)])
+        shown = [*map(str, self.errors[:MOST_ERRORS])]
+        if len(self.errors) > MOST_ERRORS:
+            shown.append(f"and {len(self.errors) - MOST_ERRORS} more")
+        sentence = f"{self.detail} {'; '.join(shown)}".strip()
         problem: dict[str, Any] = {
             "type": "about:blank",
             "title": title,
@@ -70,7 +75,7 @@ class Problem(Exception):
             "error": sentence,
         }
         if self.errors:
-            problem["errors"] = [error.as_json() for error in self.errors]
+            problem["errors"] = [error.as_json() for error in self.errors[:MOST_ERRORS]]
         if self.status in (429, 503):
             self.headers.setdefault("Retry-After", str(RETRY_SECONDS))
         headers = {"Cache-Control": "no-store", **self.headers}

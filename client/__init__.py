@@ -15,6 +15,7 @@ from client.errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
+from client.events import EpochEvent, Event, StatusEvent
 from client.results import (
     Dataset,
     Demo,
@@ -39,7 +40,9 @@ __all__ = [
     "Dataset",
     "Demo",
     "Epoch",
+    "EpochEvent",
     "EpochPage",
+    "Event",
     "FieldError",
     "Hyperparameters",
     "Job",
@@ -54,6 +57,7 @@ __all__ = [
     "Progress",
     "Regularization",
     "Specification",
+    "StatusEvent",
     "TooManyRequests",
     "Unavailable",
     "UnexpectedAnswer",

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import requests
 
 from client.errors import JobFailed, UnexpectedAnswer, WaitTimeout
+from client.events import Event, Watch
 from client.results import Epoch, EpochPage, Job, JobPage, Prediction, decode
 from client.transport import Timeout, Transport
 
@@ -141,6 +142,15 @@ class NeuronClient:
             page = self.epochs(job_id, after=after, limit=limit)
             yield from page.epochs
             after, more = page.next or 0, page.has_more and page.next is not None
+
+    def watch(self, job_id: str, after: str | None = None) -> Iterator[Event]:
+        """What has happened to the job and what happens, live, until it has ended.
+
+        ``after`` is the id of an event: only what follows it. When the connection breaks or falls
+        silent, or the service is away for up to a minute, this goes on where it was, without a
+        gap or a repeat; while the service has no stream to spare, it polls every second.
+        """
+        return Watch(self._transport, _path(job_id, "events"), after).events()
 
     def wait(
         self,

@@ -6,14 +6,17 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
 
 from client.article import accuracy_line, article, js_number
 from client.client import NeuronClient
-from client.display import print_epochs, print_job, print_jobs, progress_shown
+from client.display import event_line, print_epochs, print_job, print_jobs, progress_shown
+from client.events import StatusEvent
 from client.options import (
+    FAILED,
     INTERRUPTED,
     JSON,
     JSON_ATTRIBUTES,
@@ -47,7 +50,7 @@ def main(ctx: click.Context, url: str, as_json: bool) -> None:
     \b
     Exit codes:
       0    done
-      1    the job failed or was cancelled (train, demo)
+      1    the job failed or was cancelled (train, demo, watch)
       2    the command line is wrong
       3    the service refused the request (4xx)
       4    the service cannot be reached or is unavailable
@@ -244,6 +247,24 @@ def epochs(settings: Settings, job: str, after: int) -> None:
         found = list(client.iter_epochs(job, after=after))
     document = {"job_id": job, "epochs": [asdict(epoch) for epoch in found]}
     settings.answer(document, lambda: print_epochs(found))
+
+
+@main.command()
+@common
+@click.argument("job")
+@click.option("--after", metavar="ID", help="Only what follows this event.")
+def watch(settings: Settings, job: str, after: str | None) -> None:
+    """Show what happens to a job, a line an event, until it ends.
+
+    With --json, each line is a JSON document.
+    """
+    status = None
+    with settings.client() as client:
+        for event in client.watch(job, after):
+            settings.answer(asdict(event), partial(click.echo, event_line(event)))
+            status = event.status if isinstance(event, StatusEvent) else status
+    if status in ("failed", "cancelled"):
+        sys.exit(FAILED)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from client.article import js_number, round_n_places
+from client.events import Event, StatusEvent
 from client.results import Epoch, Job
 
 Say = Callable[[str], None]
@@ -96,6 +97,14 @@ def print_epochs(epochs: Iterable[Epoch]) -> None:
         for epoch in epochs
     ]
     _print_table(("epoch", "learning rate", "correct", "accuracy", "cost", "weights"), rows)
+
+
+def event_line(event: Event) -> str:
+    """Its moment, and the status or the epoch."""
+    if isinstance(event, StatusEvent):
+        return f"{_moment(event.time)}  {event.status}"
+    epoch = event.epoch
+    return f"{_moment(event.time)}  epoch {epoch.epoch}  accuracy {percent(epoch.accuracy)}"
 
 
 def print_job(job: Job) -> None:

@@ -25,7 +25,10 @@ URL_ATTRIBUTES: dict[str, Any] = {
     "metavar": "URL",
     "help": "The service [env: NEURON_URL; default: http://127.0.0.1:8000].",
 }
-JSON_ATTRIBUTES: dict[str, Any] = {"is_flag": True, "help": "One JSON document on stdout."}
+JSON_ATTRIBUTES: dict[str, Any] = {
+    "is_flag": True,
+    "help": "One JSON document on stdout (watch: one a line).",
+}
 
 
 def print_json(document: object) -> None:

@@ -38,14 +38,20 @@ class Transport:
         self._session.close()
 
     def send(
-        self, method: str, path: str, *, gone_after_retry: bool = False, **how: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        gone_after_retry: bool = False,
+        retried: bool = True,
+        **how: Any,
     ) -> requests.Response:
         """The answer, after retries; with ``gone_after_retry`` a retry's 404 is a success.
 
         The loop is here and not in urllib3, which takes an answer for whole once its headers
         have come: one whose body is cut short has to be asked for again too.
         """
-        retry, response, failure = self._retry, None, None
+        retry, response, failure = self._retry if retried else _patience(0), None, None
         while True:
             try:
                 response, failure = self.once(method, path, **how), None
@@ -75,8 +81,12 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         patience: float = 0,
+        stream: bool = False,
     ) -> requests.Response:
-        """The answer, whatever it is; ``patience`` adds seconds to the timeout for reading."""
+        """The answer, whatever it is; ``patience`` adds seconds to the timeout for reading.
+
+        With ``stream``, the body is still to be read.
+        """
         data = None if body is None else json.dumps(body, allow_nan=False).encode()
         return self._session.request(
             method,
@@ -86,6 +96,7 @@ class Transport:
             headers={**(headers or {}), **({"Content-Type": "application/json"} if data else {})},
             timeout=(self._connect, self._read + patience),
             allow_redirects=False,
+            stream=stream,
         )
 
 

@@ -226,7 +226,7 @@ class Demo(BaseModel):
 
     inputs: list[float]
     expected: float
-    actual: float
+    actual: float | None = Field(description="null where it overflows")
 
 
 class Epoch(BaseModel):

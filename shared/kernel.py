@@ -156,6 +156,8 @@ def error_growth(
             error[i] -= (2.0 * inputs[row, i] * dot + regularization * error[i]) * learning_rate
             square += error[i] * error[i]
         highest = max(highest, square)
+        if square == 0.0:
+            return -np.inf, max(peak, log_length + 0.5 * np.log(highest))
         if square > 1e200 or square < 1e-200 or row == inputs.shape[0] - 1:
             peak = max(peak, log_length + 0.5 * np.log(highest))
             log_length += 0.5 * np.log(square)

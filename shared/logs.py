@@ -1,9 +1,19 @@
 """One JSON object a line on standard error, from every process."""
 
 import logging
-import sys
+import os
 
 import structlog
+
+
+class _StandardError:
+    """Writes each line in one call, without a lock that a fork could leave locked for good."""
+
+    def msg(self, line: str) -> None:
+        """Write the line."""
+        os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def configure_logging() -> None:
@@ -17,6 +27,6 @@ def configure_logging() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,
     )

@@ -600,7 +600,9 @@ class Store:
         ids = self._oldest(DUE, now)
         arguments = [int(self._runners_could_beat()) if ids else 0, HINT_MS, LONGEST_HINT_MS]
         return [
-            job_id for job_id in ids if self._sweep(keys=job_keys(job_id), args=[job_id, *arguments])
+            job_id
+            for job_id in ids
+            if self._sweep(keys=job_keys(job_id), args=[job_id, *arguments])
         ]
 
     def _oldest(self, key: str, until: float) -> list[str]:

@@ -32,7 +32,7 @@ def worker_and_api(host: str, port: int) -> tuple[Program, ...]:
     """List the programs beside Redis, in the order of their start."""
     celery = "celery -A worker.app worker --concurrency 2 --loglevel WARNING"
     quiet = "--without-mingle --without-gossip --without-heartbeat"
-    granian = "granian --interface wsgi --factory --workers 2 --blocking-threads 16"
+    granian = "granian --interface wsgi --factory --workers 2 --blocking-threads 64"
     resilient = "--workers-kill-timeout 3 --respawn-failed-workers"
     listen = ("--host", host, "--port", str(port))
     python = (sys.executable, "-m")

@@ -41,6 +41,7 @@ class Runner:
     ) -> None:
         self._store, self._stopping, self._publish = store, stopping, publish
         self._cache = DataCache(store.settings.dataset_cache_bytes)
+        self._written = time.monotonic()
 
     def run(self) -> None:
         """Train the job whose turn it is, if there is one; may be called any number of times."""
@@ -62,9 +63,8 @@ class Runner:
     def _train(self, claim: Claim, lost: threading.Event) -> None:
         try:
             data = self._cache.get(claim.specification.dataset)
-            self._commit_all(claim, data, lost)
-        except Diverged as error:
-            self._store.fail(claim, _describe(error, data, claim))
+            weights = claim.weights or self._begin(claim, data)
+            self._commit_all(claim, data, weights, lost)
         except verification.Mismatch as error:
             details = JobError(code="mismatch", detail=str(error), epoch=error.epoch)
             self._store.fail(claim, details)
@@ -75,35 +75,50 @@ class Runner:
             detail = "The worker met an unexpected error; its log has the details."
             self._store.fail(claim, JobError(code="internal", detail=detail))
 
-    def _commit_all(self, claim: Claim, data: Data, lost: threading.Event) -> None:
-        weights = claim.weights or self._begin(claim, data)
-        epochs = claim.specification.hyperparameters.epochs
-        place = {"epoch": claim.epoch, "step": claim.step}
+    def _commit_all(
+        self, claim: Claim, data: Data, weights: list[float], lost: threading.Event
+    ) -> None:
         pending: list[Epoch] = []
-        written = time.monotonic()
-        for result in train(claim.specification, data, weights, digest=claim.digest, **place):
-            if lost.is_set():
-                raise LeaseLost(claim.job_id)
-            if isinstance(result, Epoch):
-                pending.append(result)
-                if result.epoch == epochs:
-                    return self._commit(claim, pending, demonstrate(result.weights))
-            waited = time.monotonic() - written
-            if pending and (waited > COMMIT_SECONDS or self._stopping()):
+        place = {"epoch": claim.epoch, "step": claim.step}
+        try:
+            for result in train(claim.specification, data, weights, digest=claim.digest, **place):
+                if lost.is_set():
+                    raise LeaseLost(claim.job_id)
+                if isinstance(result, Epoch):
+                    pending.append(result)
+                self._record(claim, result, pending)
+                if self._stopping() and not self._is_last(claim, result):
+                    self._hand_back(claim)
+                    return
+        except Diverged as error:
+            if pending:
                 self._commit(claim, pending)
-                pending, written = [], time.monotonic()
-            if isinstance(result, Chunk) and (waited > CHECKPOINT_SECONDS or self._stopping()):
-                self._store.checkpoint(claim, result.step, result.weights)
-                written = time.monotonic()
-            if self._stopping():
-                return self._hand_back(claim)
-        return None
+            self._store.fail(claim, _describe(error, data, claim))
+
+    def _record(self, claim: Claim, result: Chunk | Epoch, pending: list[Epoch]) -> None:
+        waited = time.monotonic() - self._written
+        if isinstance(result, Epoch):
+            if self._is_last(claim, result):
+                self._commit(claim, pending, demonstrate(result.weights))
+            elif waited > COMMIT_SECONDS or self._stopping():
+                self._commit(claim, pending)
+        elif waited > CHECKPOINT_SECONDS or self._stopping():
+            if pending:
+                self._commit(claim, pending)
+            self._store.checkpoint(claim, result.step, result.weights)
+            self._written = time.monotonic()
+
+    @staticmethod
+    def _is_last(claim: Claim, result: Chunk | Epoch) -> bool:
+        epochs = claim.specification.hyperparameters.epochs
+        return isinstance(result, Epoch) and result.epoch == epochs
 
     def _begin(self, claim: Claim, data: Data) -> list[float]:
         hyperparameters = claim.specification.hyperparameters
         weights: list[float] = data.initial_weights(
             hyperparameters.weight_low, hyperparameters.weight_high
         ).tolist()
+        self._written = time.monotonic()
         verification.check_initial_weights(self._store, claim, weights)
         self._store.begin(claim, weights, demonstrate(weights))
         return weights
@@ -113,6 +128,8 @@ class Runner:
     ) -> None:
         verification.check_epochs(self._store, claim, results)
         self._store.commit(claim, results, demo_after)
+        results.clear()
+        self._written = time.monotonic()
 
     def _hand_back(self, claim: Claim) -> None:
         self._store.release(claim)

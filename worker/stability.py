@@ -32,13 +32,18 @@ def largest_learning_rate(training: Floats, regularization: float) -> float | No
         The rate, rounded down to three digits, or None if there is none: the regularization grows
         the weights faster than these data can correct them, or the boundary is no finite number.
     """
-    sample = _sample(training)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        moments = sample.T @ sample / len(sample)
-        start = 1e-3 / (2 * np.trace(moments) + abs(regularization))
-    if not math.isfinite(start) or 2 * np.linalg.eigvalsh(moments)[0] + regularization <= 0:
+    scale = float(np.max(np.abs(training)))
+    square = scale * scale
+    if not 0 < square < math.inf or not math.isfinite(regularization / square):
         return None
-    return _bisect(sample, regularization, start)
+    # In units of the largest input nothing over- or underflows, and the rate scales with 1/x².
+    sample, regularization = _sample(training) / scale, regularization / square
+    moments = sample.T @ sample / len(sample)
+    if regularization < 0 and 2 * np.linalg.eigvalsh(moments)[0] + regularization <= 0:
+        return None
+    start = 1e-3 / (2 * float(np.trace(moments)) + abs(regularization))
+    rate = _boundary(sample, regularization, start) / square
+    return _round_down(rate) if 0 < rate < math.inf else None
 
 
 def _sample(training: Floats) -> Floats:
@@ -46,19 +51,19 @@ def _sample(training: Floats) -> Floats:
     return np.tile(rows, (-(-LEAST_STEPS // len(rows)), 1))
 
 
-def _bisect(sample: Floats, regularization: float, stable: float) -> float | None:
-    unstable = stable
+def _boundary(sample: Floats, regularization: float, stable: float) -> float:
+    if not _bears(sample, stable, regularization):
+        return 0.0
+    unstable = 2 * stable
     while _bears(sample, unstable, regularization):
         stable, unstable = unstable, 2 * unstable
-    if unstable == stable:
-        return None
     while unstable / stable > 1.002:
-        middle = math.sqrt(stable * unstable)
+        middle = stable * math.sqrt(unstable / stable)
         if _bears(sample, middle, regularization):
             stable = middle
         else:
             unstable = middle
-    return _round_down(stable)
+    return stable
 
 
 def _bears(sample: Floats, rate: float, regularization: float) -> bool:
@@ -68,6 +73,8 @@ def _bears(sample: Floats, rate: float, regularization: float) -> bool:
 
 
 def _round_down(value: float) -> float:
-    digits = 2 - math.floor(math.log10(value))
-    rounded = round(value, digits)
-    return rounded if rounded <= value else round(value - 10.0**-digits, digits)
+    power = math.floor(math.log10(value)) - 2
+    for digits in (math.ceil(value / 10.0**power), math.floor(value / 10.0**power)):
+        if (rounded := float(f"{digits}e{power}")) <= value:
+            return rounded
+    return value

@@ -48,7 +48,13 @@ def demonstrate(weights: Sequence[float]) -> list[Demo]:
     """What the neuron makes of the demo rows."""
     neuron = Neuron(weights)
     rows = [[row[i % 2] for i in range(len(weights))] for row in DEMO_ROWS]
-    return [Demo(inputs=row, expected=label(row), actual=neuron.forward(row)) for row in rows]
+    return [
+        Demo(inputs=row, expected=label(row), actual=_finite(neuron.forward(row))) for row in rows
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def train(
@@ -125,7 +131,7 @@ def _evaluate(
         correct=correct,
         total=len(test),
         accuracy=correct / len(test),
-        cost=cost if math.isfinite(cost) else None,
+        cost=_finite(cost),
         weights=weights.tolist(),
         digest=hashlib.sha256(chained).hexdigest(),
         duration_seconds=round(time.monotonic() - started, 6),

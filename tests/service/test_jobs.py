@@ -69,6 +69,38 @@ def test_exploding_gradients_end_a_job_with_where_and_why(http: Http, run: dict[
     assert http.run_job(calmer)["status"] == "succeeded"
 
 
+def test_weights_of_any_finite_size_are_shown(http: Http) -> None:
+    sizes = range(74, 80)
+    rate = {"schedule": "constant", "rate": 1}
+    jobs = [
+        http.run_job({"dataset": {"training_size": size},
+                      "hyperparameters": {"epochs": 1, "learning_rate": rate}})
+        for size in sizes
+    ]  # fmt: skip
+    overflowed = [job for job in jobs if job["demo_after"] and not job["demo_after"][1]["actual"]]
+    assert overflowed
+    assert {job["status"] for job in jobs} == {"succeeded", "failed"}
+    assert http.get("/v1/jobs").status_code == 200
+
+
+@pytest.mark.parametrize("rate", [2.2e-4, 1e-3])
+def test_epochs_before_a_divergence_stay(http: Http, rate: float) -> None:
+    job = http.run_job(
+        {
+            "dataset": {"training_size": 3, "test_size": 1},
+            "hyperparameters": {
+                "epochs": 2000,
+                "learning_rate": {"schedule": "constant", "rate": rate},
+                "regularization": {"kind": "none"},
+            },
+        }
+    )
+    assert job["error"]["code"] == "diverged"
+    assert job["progress"]["epoch"] == job["error"]["epoch"] - 1
+    found = http.get(f"/v1/jobs/{job['id']}/epochs").json()["epochs"]
+    assert [epoch["epoch"] for epoch in found] == list(range(1, job["error"]["epoch"]))
+
+
 def test_create_answers_202_with_the_job_and_where_to_look(http: Http) -> None:
     answer = http.post("/v1/jobs", json={**SMALL, "name": "n", "metadata": {"team": "research"}})
     assert answer.status_code == 202
@@ -80,7 +112,9 @@ def test_create_answers_202_with_the_job_and_where_to_look(http: Http) -> None:
 
 
 def test_waiting_answers_when_the_job_has_ended_and_says_so(http: Http) -> None:
-    answer = http.post("/v1/jobs", json=SMALL, headers={"Prefer": "respond-async, wait=99"})
+    answer = http.post(
+        "/v1/jobs", json=SMALL, headers={"Prefer": "respond-async, Wait=99999999999; x=1"}
+    )
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=30")
 
 
@@ -126,7 +160,7 @@ def test_a_key_whose_job_was_deleted_is_refused(http: Http) -> None:
     assert http.post("/v1/jobs", json=SMALL, headers=headers).status_code == 409
 
 
-@pytest.mark.parametrize("key", ["", '" "', '""', "a b", "x" * 256, "é"])
+@pytest.mark.parametrize("key", ["", '"', '"open', 'a"b', '""', "a b", "x" * 256, "é"])
 def test_a_malformed_key_is_refused(http: Http, key: str) -> None:
     headers = {"Idempotency-Key": key.encode("latin-1")}
     answer = http.post("/v1/jobs", json=SMALL, headers=headers)

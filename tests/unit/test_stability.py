@@ -4,7 +4,7 @@ import pytest
 
 from shared.dataset import make_data
 from shared.job import Constant, Dataset, Hyperparameters, Regularization, Specification
-from worker.stability import largest_learning_rate
+from worker.stability import _round_down, largest_learning_rate
 from worker.training import Diverged, train
 
 DATA = [
@@ -51,3 +51,27 @@ def test_there_is_no_rate_when_regularization_outgrows_the_data() -> None:
 def test_there_is_no_finite_rate_for_data_whose_squares_vanish() -> None:
     data = make_data(Dataset(training_size=1000, low=0, high=1e-200))
     assert largest_learning_rate(data.training, 0.0) is None
+
+
+@pytest.mark.parametrize("high", [1e-155, 1e-100, 1e-77, 1e77, 1e82, 1e100])
+@pytest.mark.parametrize("c", [-1e-320, 0.0, 1.0, 1e100])
+def test_extreme_ranges_have_an_answer_too(high: float, c: float) -> None:
+    data = make_data(Dataset(training_size=100, low=-high, high=high))
+    rate = largest_learning_rate(data.training, c)
+    assert rate is None or 0 < rate < float("inf")
+
+
+@pytest.mark.parametrize(("rows", "inputs"), [(1, 2), (2, 4), (2, 33)])
+def test_fewer_rows_than_inputs_bear_a_rate(rows: int, inputs: int) -> None:
+    dataset = Dataset(training_size=rows, input_size=inputs, test_size=5)
+    largest = largest_learning_rate(make_data(dataset).training, 0.0)
+    assert largest is not None
+    assert not diverges(dataset, largest, Regularization(kind="none"))
+    assert diverges(dataset, 1.1 * largest, Regularization(kind="none"))
+
+
+@pytest.mark.parametrize("value", [1.42e-4, 1.4299e-4, 9.999e7, 1e-200, 3e200])
+def test_rates_are_rounded_down_to_three_digits(value: float) -> None:
+    rounded = _round_down(value)
+    assert 0.99 * value <= rounded <= value
+    assert float(f"{rounded:.2e}") == rounded
