@@ -73,7 +73,12 @@ class Supervisor:
 
     def children(self, name: str) -> list[psutil.Process]:
         """Those whose command line holds `name`."""
-        return [one for one in living_in(self.folder) if name in " ".join(one.cmdline())]
+        found = []
+        for process in living_in(self.folder):
+            with suppress(psutil.Error):  # it may end while it is looked at
+                if name in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def leader(self, name: str) -> int:
         parents = {one.ppid(): one.pid for one in self.children(name)}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -40,16 +41,17 @@ class Broker:
 
 @pytest.fixture(scope="module", params=["redis", "rabbitmq"])
 def broker(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
 ) -> Iterator[Broker]:
-    folder = tmp_path_factory.mktemp("broker")
-    if request.param == "redis":
-        socket = folder / "broker.sock"
-        made = Broker(f"unix://{socket}", list(redis_server.find().command(folder, socket)), {})
-    else:
-        made = rabbitmq(folder)
-    yield made
-    made.kill()
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if request.param == "redis":
+            socket = folder / "broker.sock"
+            made = Broker(f"unix://{socket}", list(redis_server.find().command(folder, socket)), {})
+        else:
+            made = rabbitmq(folder)
+        yield made
+        made.kill()
 
 
 def rabbitmq(folder: Path) -> Broker:
@@ -57,8 +59,7 @@ def rabbitmq(folder: Path) -> Broker:
         if os.environ.get("CI"):
             pytest.fail("rabbitmq-server is missing")
         pytest.skip("rabbitmq-server is not installed")
-    for directory in (folder, *folder.parents[:2]):
-        directory.chmod(0o777 if directory == folder else 0o755)
+    folder.chmod(0o777)  # started by root, it runs as a user of its own
     port = free_port("127.0.0.1", 0)
     environment = {
         "RABBITMQ_NODENAME": f"test{port}@localhost",
