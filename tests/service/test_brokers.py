@@ -2,12 +2,13 @@
 
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
 from standalone import redis_server
@@ -35,8 +36,15 @@ class Broker:
         )  # fmt: skip
 
     def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
+        # Not its group: RabbitMQ's script changes the user, and with that the session.
+        started = psutil.Process(self._process.pid)
+        for process in [started, *started.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
+        if "ERL_EPMD_PORT" in self._environment:
+            environment = {**os.environ, **self._environment}
+            subprocess.run(["epmd", "-kill"], env=environment, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module", params=["redis", "rabbitmq"])
@@ -66,6 +74,8 @@ def rabbitmq(folder: Path) -> Broker:
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(free_port("127.0.0.1", 0)),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(free_port("127.0.0.1", 0)),
         "RABBITMQ_MNESIA_BASE": str(folder / "data"),
         "RABBITMQ_LOG_BASE": str(folder / "log"),
     }
