@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 ARGS ?=
+SECONDS ?= 60
 BIN := .venv/bin
 RUN := $(BIN)/python -m standalone run --quiet --ephemeral --port 0 --
 
-.PHONY: help demo serve test lint bench clean
+.PHONY: help demo serve test lint bench chaos clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -16,7 +17,7 @@ serve: .venv/runtime ## everything on this machine, in the foreground, on NEURON
 	@exec $(BIN)/python -m standalone $(ARGS)
 
 test: .venv/development ## the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/development ## ruff and mypy
 	$(BIN)/ruff format --check .
@@ -25,6 +26,9 @@ lint: .venv/development ## ruff and mypy
 
 bench: .venv/development ## how fast, as ratios in one run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: .venv/development ## kill, stop and cut the service for SECONDS=60 as SEED decides, and check it (ARGS=--mutants)
+	@$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean: ## remove what was installed and cached; data in .data/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -531,7 +531,7 @@ class Store:
         Raises:
             LeaseLost
         """
-        self._write(claim, {"step": step, "checkpoint": encode_weights(weights)})
+        self._write(claim, {"step": step, "checkpoint": encode_weights(weights), "claims": 0})
 
     def _write(self, claim: Claim, fields: Mapping[str, Any]) -> None:
         arguments = [claim.job_id, claim.fence, self._lease_ms, *_flat(fields)]

@@ -9,7 +9,6 @@ if overdue(id) then
 end
 redis.call('ZADD', due, now() + ARGV[3], id)
 if #ARGV > 3 then
-  redis.call('HSET', record, 'claims', 0)
   touch(unpack(ARGV, 4))
 end
 return 1

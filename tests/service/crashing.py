@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from shared import queue
+from shared import queue, store
 from shared.store import Store
 
+#: A lost message is missed sooner than it is worth while in earnest.
+store.HINT_MS = 1_000
 WORKER_METHODS = ("claim", "begin", "checkpoint", "commit", "fail", "release", "sweep")
 
 

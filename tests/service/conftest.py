@@ -1,0 +1,92 @@
+"""A service whose processes may die and whose lines may fail, for the tests of both."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chaos.service import Service
+from chaos.verdict import judge
+from chaos.workload import Ledger, Promise
+from standalone import Program
+from standalone.stack import worker_and_api
+from tests.conftest import Http, eventually
+
+
+class Doomed:
+    """The service, what it has promised so far, and the points at which it is to die."""
+
+    def __init__(self, service: Service, http: Http, points: Path) -> None:
+        self.service, self.http, self.store = service, http, service.store()
+        self.ledger = Ledger()
+        self._points = points
+
+    def plan(self, *points: str, passes: int = 0) -> None:
+        """Crash at these points in turn, at the first one only when it was passed before."""
+        script = [(points[0], False)] * passes + [(point, True) for point in points]
+        new = self._points.with_name("plan")
+        new.write_text(json.dumps(script))
+        new.replace(self._points)
+
+    def create(self, body: dict[str, Any]) -> str:
+        """Create a job, however often that takes."""
+        key = uuid.uuid4().hex
+        job_id: str = eventually(lambda: self.try_to_create(key, body), "acknowledged")
+        return job_id
+
+    def try_to_create(self, key: str, body: dict[str, Any]) -> str | None:
+        """The id of a job that is acknowledged at once."""
+        try:
+            answer = self.http.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
+        except requests.ConnectionError:
+            return None
+        if answer.status_code != 202:
+            return None
+        job_id: str = answer.json()["id"]
+        self.ledger.promises[job_id] = Promise(key, body, job_id)
+        return job_id
+
+    def wait_for_end(self, job_id: str) -> dict[str, Any]:
+        def look() -> Any:
+            job = self.http.get(f"/v1/jobs/{job_id}").json()
+            return job if job["ended_at"] else None
+
+        job: dict[str, Any] = eventually(look, "the end", 25)
+        return job
+
+    def check(self) -> None:
+        """All points were met, and every promise was kept."""
+        assert json.loads(self._points.read_text()) == []
+        for job_id in self.ledger.promises:
+            self.wait_for_end(job_id)
+        assert judge(self.ledger, self.store, self.service.url).violations == []
+
+
+def doomed_programs(host: str, port: int) -> Iterator[Program]:
+    changed = {
+        "worker.app": "tests.service.crashing",
+        "api:create_app": "tests.service.crashing:create_app",
+    }
+    for program in worker_and_api(host, port):
+        yield replace(program, command=tuple(changed.get(part, part) for part in program.command))
+
+
+@pytest.fixture(scope="session")
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doomed]:
+    points = tmp_path_factory.mktemp("doomed") / "points"
+    points.write_text("[]")
+    environment = {
+        "CRASH_FILE": str(points),
+        "NEURON_LEASE_SECONDS": "0.5",
+        "NEURON_MAX_CLAIMS": "3",
+    }
+    with (
+        Service(environment=environment, programs=doomed_programs) as service,
+        Http(service.url) as http,
+    ):
+        yield Doomed(service, http, points)
