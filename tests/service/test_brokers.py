@@ -43,8 +43,13 @@ class Broker:
                 process.kill()
         self._process.wait()
         if "ERL_EPMD_PORT" in self._environment:
-            environment = {**os.environ, **self._environment}
-            subprocess.run(["epmd", "-kill"], env=environment, check=True, capture_output=True)
+            # Erlang's port mapper ends only when it has noticed that its node is gone.
+            eventually(self._kill_port_mapper, "the end of epmd")
+
+    def _kill_port_mapper(self) -> bool:
+        environment = {**os.environ, **self._environment}
+        ran = subprocess.run(["epmd", "-kill"], env=environment, check=False, capture_output=True)
+        return ran.returncode == 0
 
 
 @pytest.fixture(scope="module", params=["redis", "rabbitmq"])
