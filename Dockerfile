@@ -9,7 +9,8 @@ COPY api api
 COPY worker worker
 
 # The root file system is read-only at run time; Numba keeps its compiled kernel here.
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba \
+    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
 USER neuron
 EXPOSE 8000
 CMD ["granian", "--interface", "wsgi", "--factory", "--host", "0.0.0.0", "--port", "8000", \

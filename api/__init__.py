@@ -6,10 +6,25 @@ from threading import BoundedSemaphore
 from flask import Flask, Response
 from redis.exceptions import RedisError
 
-from api import docs, events, health, jobs, predict, problems
+from api import (
+    access,
+    docs,
+    events,
+    fast_lane,
+    health,
+    inference,
+    jobs,
+    metrics,
+    models,
+    observed,
+    predict,
+    problems,
+)
 from api.services import Services
+from api.serving import ServedJobs, ServedModels
 from shared import queue
 from shared.logs import configure_logging
+from shared.models import Models
 from shared.settings import Settings, read_settings
 from shared.store import Store
 
@@ -22,12 +37,14 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         UnsafeRedis: if the Redis may evict jobs.
+        SystemExit: if a setting is wrong or the file of API keys cannot be used.
     """
-    configure_logging()
     settings = settings or read_settings()
+    configure_logging(settings.log_level)
     store = Store(settings)
     with suppress(RedisError):  # not there yet: /readyz tells
         store.check()
+    named = Models(store.redis)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.extensions["neuron"] = Services(
@@ -36,11 +53,17 @@ def create_app(settings: Settings | None = None) -> Flask:
         queue.make_publisher(settings),
         BoundedSemaphore(settings.max_waiting_requests),
         BoundedSemaphore(settings.max_open_streams),
+        named,
+        ServedModels(named),
+        ServedJobs(named),
     )
-    for part in (jobs, events, predict, health, docs):
+    for part in (jobs, events, predict, models, inference, health, metrics, docs):
         app.register_blueprint(part.blueprint)
     problems.register(app)
+    access.register(app, settings, store)
     app.after_request(_protect)
+    fast_lane.register(app)
+    observed.register(app, settings)
     return app
 
 

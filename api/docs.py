@@ -6,7 +6,9 @@ from flask import Blueprint, Response, current_app, redirect, send_from_director
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import openapi
+from api.access import access
 from api.representation import answer
+from api.scopes import needs
 from api.webhooks import JobEnded
 from shared import __version__
 
@@ -19,7 +21,7 @@ PAGE_POLICY = (
 
 
 @blueprint.get("/openapi.json")
-@openapi.operation("This document", "documentation", {200: "application/json"})
+@openapi.operation("This document", "documentation", {200: "application/json"}, scope="any")
 def openapi_document() -> Response:
     """OpenAPI 3.1."""
     return answer(_document())
@@ -27,10 +29,12 @@ def openapi_document() -> Response:
 
 @cache
 def _document() -> dict[str, object]:
-    return openapi.document(current_app, __version__, {"jobEnded": JobEnded})
+    announced = {"jobEnded": JobEnded}
+    return openapi.document(current_app, __version__, announced, keys=access().has_keys)
 
 
 @blueprint.get("/docs")
+@needs("any")
 def docs() -> Response:
     """Swagger UI."""
     response = send_from_directory(blueprint.static_folder or "", "docs.html")
@@ -39,6 +43,7 @@ def docs() -> Response:
 
 
 @blueprint.get("/")
+@needs("any")
 def home() -> AnyResponse:
     """For now, the documentation is the front page."""
     return redirect(url_for("docs.docs"))

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
+from api.metrics import STREAMS
 from api.openapi import operation
 from api.parsing import query
 from api.problems import Problem
@@ -71,6 +72,7 @@ class EventList(BaseModel):
     query=EventsQuery,
     headers={"Last-Event-ID": "a stream goes on after this event; counts more than `after`"},
     other_form=EVENT_STREAM,
+    scope="train",
     problems=(400, 404, 503),
 )
 def list_events(job_id: str) -> Response:
@@ -135,6 +137,8 @@ def _stream(job_id: str, after: str) -> Response:
     messages = _messages(store, job_id, after, settings.stream_heartbeat_seconds)
     response = Response(messages, headers=headers, content_type=EVENT_STREAM)
     response.call_on_close(free.release)
+    STREAMS.inc()
+    response.call_on_close(STREAMS.dec)
     return response
 
 

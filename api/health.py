@@ -26,14 +26,16 @@ class Readiness(BaseModel):
 
 
 @blueprint.get("/healthz")
-@operation("Is the API process alive?", "health", {200: Health})
+@operation("Is the API process alive?", "health", {200: Health}, scope="open")
 def healthz() -> Response:
     """200 whenever the process answers."""
     return answer({"status": "ok"})
 
 
 @blueprint.get("/readyz")
-@operation("Can jobs be accepted and trained?", "health", {200: Readiness}, problems=(503,))
+@operation(
+    "Can jobs be accepted and trained?", "health", {200: Readiness}, problems=(503,), scope="open"
+)
 def readyz() -> Response:
     """200 when Redis answers and a worker is alive."""
     store = services().store

@@ -10,13 +10,15 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import representation
+from api.access import visible_owner, visitor
+from api.observed import JOB_ID
 from api.openapi import operation
 from api.parsing import WholeNumber, body, check_limits, idempotency_key, query, wait_seconds
 from api.problems import Problem
 from api.representation import answer, job_answer
 from api.services import services
 from api.webhooks import check_webhook
-from shared import queue
+from shared import queue, tracing
 from shared.errors import NoWeights
 from shared.job import Epoch, JobRequest, Record, Status
 
@@ -72,6 +74,7 @@ class EpochList(BaseModel):
         "Prefer": "wait=N: answer when the job has ended, at most N seconds later",
     },
     problems=(400, 409, 413, 415, 422, 429, 503),
+    scope="train",
 )
 def create_job() -> Response:
     """202 with the queued job, or 200 with the finished one if the client prefers to wait."""
@@ -84,7 +87,16 @@ def create_job() -> Response:
 
 def _create(wanted: JobRequest, key: str | None, given: Any, **more: str) -> Response:
     store = services().store
-    job_id, replayed = store.accept(wanted, idempotency_key=key, fingerprint=_digest(given), **more)
+    origin = tracing.current.get()
+    job_id, replayed = store.accept(
+        wanted,
+        owner=visitor().owner,
+        idempotency_key=key,
+        fingerprint=_digest(given),
+        origin=origin,
+        **more,
+    )
+    request.environ[JOB_ID] = job_id
     if not replayed:
         queue.publish(services().publisher, job_id)
     response = _created(job_id)
@@ -128,14 +140,17 @@ def _digest(value: Any) -> str:
     query=ListQuery,
     extra_query={"metadata.<key>": "only jobs whose metadata has this value"},
     problems=(400, 503),
+    scope="train",
 )
 def list_jobs() -> Response:
     """A page of jobs."""
     wanted, metadata = query(ListQuery, prefix="metadata")
-    filters = _digest([sorted(wanted.status), metadata])[:16]
+    owner = visible_owner()
+    filters = _digest([sorted(wanted.status), metadata, owner])[:16]
     page = services().store.list_jobs(
         statuses=wanted.status,
         metadata=metadata,
+        owner=owner,
         limit=wanted.limit,
         before=_read_cursor(wanted.after, filters),
     )
@@ -175,6 +190,7 @@ def _read_cursor(cursor: str | None, filters: str) -> int | None:
     {200: representation.Job, 304: None},
     headers={"If-None-Match": "the ETag of an earlier answer"},
     problems=(404, 503),
+    scope="train",
 )
 def get_job(job_id: str) -> Response:
     """The job, or 304 if it is as the client has it."""
@@ -185,7 +201,12 @@ def get_job(job_id: str) -> Response:
 
 @blueprint.get("/<job_id>/epochs")
 @operation(
-    "Results of the epochs", "jobs", {200: EpochList}, query=EpochsQuery, problems=(400, 404, 503)
+    "Results of the epochs",
+    "jobs",
+    {200: EpochList},
+    query=EpochsQuery,
+    problems=(400, 404, 503),
+    scope="train",
 )
 def list_epochs(job_id: str) -> Response:
     """A page of epochs, oldest first."""
@@ -203,21 +224,31 @@ def list_epochs(job_id: str) -> Response:
 
 
 @blueprint.post("/<job_id>/cancel")
-@operation("Cancel a job", "jobs", {200: representation.Job}, problems=(404, 409, 503))
+@operation(
+    "Cancel a job", "jobs", {200: representation.Job}, problems=(404, 409, 503), scope="train"
+)
 def cancel_job(job_id: str) -> Response:
     """The cancelled job; 409 if it has ended otherwise."""
     return job_answer(services().store.cancel(job_id))
 
 
 @blueprint.post("/<job_id>/pause")
-@operation("Pause a job", "jobs", {200: representation.Job}, problems=(404, 409, 503))
+@operation(
+    "Pause a job", "jobs", {200: representation.Job}, problems=(404, 409, 503), scope="train"
+)
 def pause_job(job_id: str) -> Response:
     """The paused job; what it has committed stays. 409 if it has ended."""
     return job_answer(services().store.pause(job_id))
 
 
 @blueprint.post("/<job_id>/resume")
-@operation("Resume a paused job", "jobs", {200: representation.Job}, problems=(404, 409, 503))
+@operation(
+    "Resume a paused job",
+    "jobs",
+    {200: representation.Job},
+    problems=(404, 409, 503),
+    scope="train",
+)
 def resume_job(job_id: str) -> Response:
     """The job, queued again; it goes on where it stopped. 409 if it has ended."""
     record = services().store.resume(job_id)
@@ -226,7 +257,13 @@ def resume_job(job_id: str) -> Response:
 
 
 @blueprint.post("/<job_id>/retry")
-@operation("Retry a failed job", "jobs", {200: representation.Job}, problems=(404, 409, 429, 503))
+@operation(
+    "Retry a failed job",
+    "jobs",
+    {200: representation.Job},
+    problems=(404, 409, 429, 503),
+    scope="train",
+)
 def retry_job(job_id: str) -> Response:
     """The job, queued again; it goes on after its last commit. 409 if it has not failed."""
     record = services().store.retry(job_id)
@@ -244,6 +281,7 @@ def retry_job(job_id: str) -> Response:
         "Prefer": "wait=N: answer when the verification has ended, at most N seconds later",
     },
     problems=(400, 404, 409, 422, 429, 503),
+    scope="train",
 )
 def verify_job(job_id: str) -> Response:
     """A job that succeeds if all committed epochs are the same to the bit.
@@ -264,7 +302,7 @@ def verify_job(job_id: str) -> Response:
 
 
 @blueprint.delete("/<job_id>")
-@operation("Delete an ended job", "jobs", {204: None}, problems=(404, 409, 503))
+@operation("Delete an ended job", "jobs", {204: None}, problems=(404, 409, 503), scope="train")
 def delete_job(job_id: str) -> Response:
     """Nothing; 409 if the job has not ended."""
     services().store.delete(job_id)

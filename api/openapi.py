@@ -13,8 +13,16 @@ from flask import Flask
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from api.scopes import Scope
+
 View = TypeVar("View", bound=Callable[..., Any])
 REFERENCE = "#/components/schemas/{model}"
+SECURITY = {
+    "securitySchemes": {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "an API key"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+}
 DESCRIPTION = """Trains a neuron, written from scratch, to add numbers, and shows how it learns.
 
 Jobs are queued and trained by workers. The same specification always gives the same result, to the
@@ -45,7 +53,7 @@ class ProblemDetails(BaseModel):
 class Operation:
     """What the document says of a view; `answers` maps a status to a model or a media type.
 
-    `other_form` is one more media type of the 200 answer.
+    `other_form` is one more media type of the 200 answer, `scope` what a key needs (`api.scopes`).
     """
 
     summary: str
@@ -57,6 +65,7 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict)
     extra_query: Mapping[str, str] = field(default_factory=dict)
     other_form: str = ""
+    scope: str = ""
 
 
 def operation(
@@ -68,14 +77,20 @@ def operation(
     """Describe a view; see `Operation`."""
 
     def describe(view: View) -> View:
-        view.__dict__["operation"] = Operation(summary, tag, answers, **more)
+        view.__dict__["operation"] = entry = Operation(summary, tag, answers, **more)
+        view.__dict__["scope"] = entry.scope
         return view
 
     return describe
 
 
-def document(app: Flask, version: str, webhooks: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
-    """The document of all described routes of the application, and of what it posts itself."""
+def document(
+    app: Flask, version: str, webhooks: Mapping[str, type[BaseModel]], *, keys: bool = False
+) -> dict[str, Any]:
+    """The document of all described routes of the application, and of what it posts itself.
+
+    With `keys`, it tells which routes need an API key, and of which scope.
+    """
     operations = [
         (rule, method, view.operation)
         for rule in app.url_map.iter_rules()
@@ -95,6 +110,8 @@ def document(app: Flask, version: str, webhooks: Mapping[str, type[BaseModel]]) 
     for rule, method, entry in operations:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         paths.setdefault(path, {})[method.lower()] = _describe(rule, entry, names)
+        if keys and entry.scope != Scope.OPEN:
+            paths[path][method.lower()] |= _secured(entry, paths[path][method.lower()])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Neuron training service", "version": version,
@@ -104,8 +121,17 @@ def document(app: Flask, version: str, webhooks: Mapping[str, type[BaseModel]]) 
             name: {"post": _webhook(message, names[message, "serialization"])}
             for name, message in webhooks.items()
         },
-        "components": {"schemas": definitions.get("$defs", {})},
+        "components": {"schemas": definitions.get("$defs", {})} | (SECURITY if keys else {}),
     }  # fmt: skip
+
+
+def _secured(entry: Operation, described: Mapping[str, Any]) -> dict[str, Any]:
+    roles = [] if entry.scope == Scope.ANY_KEY else [entry.scope or Scope.ADMIN]
+    refusals = {str(status): _problem(status) for status in (401, 403, 429)}
+    return {
+        "security": [{"bearer": roles}, {"header": roles}],
+        "responses": {**refusals, **described["responses"]},
+    }
 
 
 def _webhook(message: type[BaseModel], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,91 +1,261 @@
-"""Predictions: the saved weights of a job add numbers."""
+"""Predictions: the weights of a job or of a named model add numbers."""
 
-from typing import Annotated
+import io
+from typing import Annotated, Any
 
 import numpy as np
-from flask import Blueprint, Response
-from pydantic import BaseModel, ConfigDict, Field
+import orjson
+from flask import Blueprint, Response, request
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from api.access import Visitor, visitor
+from api.arithmetic import Floats, SumTooLarge, forward, forward_few
+from api.metrics import count_prediction
 from api.openapi import operation
-from api.parsing import body
+from api.parsing import field_errors, parse_json, query
 from api.problems import FieldError, Problem
-from api.representation import answer
+from api.reading import Inputs, Rows, check_tokens, fast_inputs, read_npy, turn, whole_body
 from api.services import services
+from api.serving import Served, ServedModels
+from shared.errors import ModelNotFound
+from shared.settings import Settings
 
-blueprint = Blueprint("predict", __name__, url_prefix="/v1/jobs")
+blueprint = Blueprint("predict", __name__, url_prefix="/v1")
 
+JSON, NPY = "application/json", "application/x-npy"
 Number = Annotated[float, Field(allow_inf_nan=False)]
+EpochNumber = Annotated[int, Field(ge=1, le=2**53 - 1)]
 
 
-class PredictRequest(BaseModel):
+class ModelPredictRequest(BaseModel):
     """Rows to add."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     inputs: list[list[Number]] = Field(min_length=1, description="rows of `input_size` numbers")
-    epoch: int | None = Field(
-        None, ge=1, le=2**53 - 1, description="which committed epoch; the last one if left out"
+
+
+class PredictRequest(ModelPredictRequest):
+    """Rows to add."""
+
+    epoch: EpochNumber | None = Field(
+        None, description="which committed epoch; the last one if left out"
+    )
+
+
+class PredictQuery(BaseModel):
+    """Query of a prediction."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    explain: bool = Field(False, description="whether `weighted_inputs` are wanted")
+    epoch: Annotated[int, Field(ge=1, le=2**53 - 1)] | None = Field(
+        None, description="for a body that is a NumPy file"
     )
 
 
 class Prediction(BaseModel):
     """What the neuron answers."""
 
+    model: str | None = Field(None, description="the name that was called")
+    version: int | None = Field(None, description="of that model")
     job_id: str
     epoch: int = Field(description="whose weights were used")
+    digest: str = Field(description="of that epoch")
     outputs: list[float] = Field(description="one for each row")
     error_bounds: list[float] = Field(
-        description="Σ |weightᵢ - 1|·|inputᵢ|: how far each output can be from the true sum"
+        description="Σ |weightᵢ - 1|·|inputᵢ| and what rounding may add: "
+        "how far each output can be from the true sum, proven"
+    )
+    weighted_inputs: list[list[float]] | None = Field(
+        None,
+        description="?explain=true: inputᵢ·weightᵢ, whose sum from left to right is the output",
     )
 
 
-@blueprint.post("/<job_id>/predict")
+@blueprint.post("/jobs/<job_id>/predict")
 @operation(
     "Add numbers with the weights of a job",
     "predict",
     {200: Prediction},
     body=PredictRequest,
-    problems=(400, 404, 409, 413, 415, 422, 503),
+    query=PredictQuery,
+    other_form=NPY,
+    problems=(400, 404, 409, 411, 413, 415, 422, 503),
+    scope="predict",
 )
 def predict(job_id: str) -> Response:
     """Outputs and their error bounds; 409 while there are no weights."""
-    wanted, _ = body(PredictRequest)
-    epoch, weights = services().store.weights(job_id, wanted.epoch)
-    _check_rows(wanted.inputs, len(weights))
-    outputs, bounds = _add(np.array(wanted.inputs), weights)
-    return answer(
-        {
-            "job_id": job_id,
-            "epoch": epoch,
-            "outputs": outputs.tolist(),
-            "error_bounds": bounds.tolist(),
-        }
-    )
+    wanted = _query()
+    with turn():
+        rows, epoch = _inputs(PredictRequest)
+        served = services().served_jobs.get(job_id, wanted.epoch or epoch)
+        return _answer(served, rows, wanted.explain)
 
 
-def _check_rows(rows: list[list[float]], input_size: int) -> None:
-    most = services().settings.max_predict_rows
-    if len(rows) > most:
-        raise Problem(413, f"/inputs: this service takes at most {most} rows, not {len(rows)}.")
+@blueprint.post("/models/<name>/predict")
+@operation(
+    "Add numbers with a named model",
+    "predict",
+    {200: Prediction},
+    body=ModelPredictRequest,
+    query=PredictQuery,
+    other_form=NPY,
+    problems=(400, 404, 411, 413, 415, 422, 503),
+    scope="predict",
+)
+def predict_by_name(name: str) -> Response:
+    """Outputs and their error bounds; by the version that is, or within the last second was."""
+    wanted = _query()
+    if wanted.epoch:
+        raise Problem(400, "A model is one epoch of a job; another one cannot be chosen here.")
+    with turn():
+        rows, epoch = _inputs(ModelPredictRequest)
+        served = visible_model(name)
+        if epoch is not None:
+            error = FieldError("there is no such field", "/epoch")
+            raise Problem(422, "The body does not fit.", errors=[error])
+        return _answer(served, rows, wanted.explain)
+
+
+def visible_model(name: str) -> Served:
+    """The current version of a model that the visitor may see.
+
+    Raises:
+        ModelNotFound, StaleModels
+    """
+    return model_for(visitor(), services().served_models, name)
+
+
+def model_for(who: Visitor, models: ServedModels, name: str) -> Served:
+    """The current version of a model that somebody may see.
+
+    Raises:
+        ModelNotFound, StaleModels
+    """
+    served = models.get(name)
+    if who.sees_all or who.owner == served.source.owner:
+        return served
+    raise ModelNotFound(name)
+
+
+def check_rows(count: int, settings: Settings, *, binary: bool) -> None:
+    """Bound the rows of a call.
+
+    Raises:
+        Problem: 413
+    """
+    most = settings.max_binary_rows if binary else settings.max_predict_rows
+    if count > most:
+        what = "" if binary else " in JSON"
+        raise Problem(413, f"This service takes at most {most} rows{what}, not {count}.")
+
+
+_PLAIN = PredictQuery()
+
+
+def _query() -> PredictQuery:
+    return query(PredictQuery)[0] if request.environ.get("QUERY_STRING") else _PLAIN
+
+
+def _inputs(model: type[ModelPredictRequest]) -> Inputs:
+    kind = request.environ.get("CONTENT_TYPE", "")
+    if kind not in (JSON, NPY):
+        _check_type(kind)
+    if "HTTP_CONTENT_ENCODING" in request.environ:
+        given = request.environ["HTTP_CONTENT_ENCODING"]
+        if given not in ("", "identity"):
+            raise Problem(415, f"Content-Encoding {given[:40]} is not supported.")
+    body = whole_body()
+    if kind == NPY:
+        rows = read_npy(body)
+        check_rows(len(rows), services().settings, binary=True)
+        return Inputs(rows, None)
+    inputs = fast_inputs(body) or _strict_inputs(body, model)
+    check_rows(len(inputs.rows), services().settings, binary=False)
+    return inputs
+
+
+def _check_type(kind: str) -> None:
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype != JSON or charset != "utf-8":
+        raise Problem(
+            415, f"Content-Type must be {JSON} in UTF-8, or {NPY}; it is {kind or 'missing'}."
+        )
+
+
+def _strict_inputs(body: bytes, model: type[ModelPredictRequest]) -> Inputs:
+    check_tokens(body)
+    value = parse_json(body)
+    if not isinstance(value, dict):
+        raise Problem(400, "The body must be a JSON object.")
+    try:
+        wanted = model.model_validate(value)
+    except ValidationError as error:
+        raise Problem(422, "The body does not fit.", errors=field_errors(error, value)) from None
+    return Inputs(wanted.inputs, getattr(wanted, "epoch", None))
+
+
+def predicted(
+    served: Served, rows: Rows
+) -> tuple[list[float], list[float]] | tuple[Floats, Floats]:
+    """Outputs and error bounds.
+
+    Raises:
+        Problem: 422
+    """
+    weights = served.source.weights
+    _check_widths(rows, len(weights))
+    try:
+        if isinstance(rows, list):
+            return forward_few(rows, weights, served.factors)
+        outputs, bounds = forward(rows, weights, served.factors)
+    except SumTooLarge as error:
+        where = FieldError("the sum is no finite float64", f"/inputs/{error.row}")
+        raise Problem(422, "A sum is too large.", errors=[where]) from None
+    return outputs, bounds
+
+
+def _answer(served: Served, rows: Rows, explain: bool) -> Response:
+    outputs, bounds = predicted(served, rows)
+    count_prediction(len(rows))
+    if not isinstance(rows, list) and _wants_npy():
+        return _npy(served, np.stack([outputs, bounds]))
+    value = {**served.described(), "outputs": outputs, "error_bounds": bounds}
+    if explain:
+        value["weighted_inputs"] = _weighted(rows, served.source.weights)
+    return Response(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), content_type=JSON)
+
+
+def _check_widths(rows: Rows, input_size: int) -> None:
+    widths = map(len, rows) if isinstance(rows, list) else [rows.shape[1]][: len(rows)]
     errors = [
-        FieldError(f"must have {input_size} numbers, not {len(row)}", f"/inputs/{i}")
-        for i, row in enumerate(rows)
-        if len(row) != input_size
+        FieldError(f"must have {input_size} numbers, not {width}", f"/inputs/{i}")
+        for i, width in enumerate(widths)
+        if width != input_size
     ]
     if errors:
         raise Problem(422, "The rows do not fit the neuron.", errors=errors)
 
 
-def _add(rows: np.ndarray, weights: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Σ inputᵢ·weightᵢ of each row, added from left to right as `Neuron.aggregation` does."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        outputs = rows[:, 0] * weights[0]
-        bounds = np.abs(rows[:, 0]) * abs(weights[0] - 1)
-        for i, weight in enumerate(weights[1:], 1):
-            outputs += rows[:, i] * weight
-            bounds += np.abs(rows[:, i]) * abs(weight - 1)
-    large = np.flatnonzero(~np.isfinite(outputs) | ~np.isfinite(bounds))
-    if large.size:
-        error = FieldError("the sum is too large for a float64", f"/inputs/{large[0]}")
-        raise Problem(422, "A sum is too large.", errors=[error])
-    return outputs, bounds
+def _weighted(rows: Rows, weights: tuple[float, ...]) -> list[list[float]] | NDArray[Any]:
+    if isinstance(rows, list):
+        return [[x * w for x, w in zip(row, weights, strict=True)] for row in rows]
+    return np.ascontiguousarray(rows * np.array(weights))
+
+
+def _wants_npy() -> bool:
+    accepted = request.headers.get("Accept", "")
+    sent = request.environ.get("CONTENT_TYPE") == NPY
+    return NPY in accepted or (sent and JSON not in accepted)
+
+
+def _npy(served: Served, answer: Floats) -> Response:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, answer, version=(1, 0), allow_pickle=False)
+    headers = {
+        f"Neuron-{name.title().replace('_', '-')}": str(value)
+        for name, value in served.described().items()
+    }
+    return Response(file.getvalue(), headers=headers, content_type=NPY)

@@ -25,6 +25,12 @@ _STATUS: dict[type[errors.NeuronServiceError], int] = {
     errors.IdempotencyKeySpent: 409,
     errors.IdempotencyMismatch: 422,
     errors.TooManyOpenJobs: 429,
+    errors.ModelNotFound: 404,
+    errors.ModelVersionNotFound: 404,
+    errors.ModelChanged: 412,
+    errors.NameTaken: 409,
+    errors.TooManyModels: 409,
+    errors.StaleModels: 503,
     errors.UnsafeRedis: 503,
 }
 
@@ -91,6 +97,15 @@ def register(app: Flask) -> None:
     app.register_error_handler(RedisError, _redis_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
+
+
+def respond(error: Exception) -> Response:
+    """The answer to an error that was raised outside of Flask."""
+    if isinstance(error, Problem):
+        return error.response()
+    if isinstance(error, errors.NeuronServiceError):
+        return _service_error(error)
+    return _redis_error(error) if isinstance(error, RedisError) else _unexpected(error)
 
 
 def _service_error(error: errors.NeuronServiceError) -> Response:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [training|data|rest]`: all of them when none is named.
+"""`python -m benchmarks [training|data|rest|serving]`: all of them when none is named.
 
 Ends with 1 if a target is missed.
 """
@@ -12,12 +12,14 @@ from rich.console import Console
 from benchmarks.compiled import NoCompilerError
 from benchmarks.measure import Result, table
 from benchmarks.rest import rest
+from benchmarks.serving import NoWrkError, serving
 from benchmarks.training import data, training
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "training": training,
     "data": data,
     "rest": rest,
+    "serving": serving,
 }
 
 
@@ -33,7 +35,7 @@ def main(names: tuple[str, ...]) -> None:
 def _run(name: str) -> list[Result]:
     try:
         return list(BENCHMARKS[name]())
-    except NoCompilerError as error:
+    except (NoCompilerError, NoWrkError) as error:
         click.echo(f"{name} skipped: {error}", err=True)
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,10 @@ class NeuronClient:
     when Retry-After says (unless it says more than a minute: then the refusal is raised).
     ``timeout`` is in seconds: one for connecting and for reading, or a pair.
 
-    Raises ValueError for a ``base_url`` that is none; the methods raise ``NeuronError``.
+    ``api_key`` comes from the environment's ``NEURON_API_KEY`` if left out; "" sends none.
+
+    Raises ValueError for a ``base_url`` or an ``api_key`` that is none; the methods raise
+    ``NeuronError``.
     """
 
     def __init__(
@@ -40,8 +44,11 @@ class NeuronClient:
         base_url: str = "http://127.0.0.1:8000",
         timeout: Timeout = 10.0,
         retries: int = 5,
+        *,
+        api_key: str | None = None,
     ) -> None:
-        self._transport = Transport(base_url, timeout, retries)
+        key = os.environ.get("NEURON_API_KEY") if api_key is None else api_key
+        self._transport = Transport(base_url, timeout, retries, key)
 
     @property
     def base_url(self) -> str:

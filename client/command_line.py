@@ -16,6 +16,8 @@ from client.client import NeuronClient
 from client.display import event_line, print_epochs, print_job, print_jobs, progress_shown
 from client.events import StatusEvent
 from client.options import (
+    API_KEY,
+    API_KEY_ATTRIBUTES,
     FAILED,
     INTERRUPTED,
     JSON,
@@ -43,8 +45,9 @@ metadata_option = click.option(
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(*URL, envvar="NEURON_URL", default="http://127.0.0.1:8000", **URL_ATTRIBUTES)
 @click.option(*JSON, **JSON_ATTRIBUTES)
+@click.option(*API_KEY, envvar="NEURON_API_KEY", default="", **API_KEY_ATTRIBUTES)
 @click.pass_context
-def main(ctx: click.Context, url: str, as_json: bool) -> None:
+def main(ctx: click.Context, url: str, as_json: bool, api_key: str) -> None:
     """Train a neuron on the training service, watch it learn, let it add.
 
     \b
@@ -56,7 +59,7 @@ def main(ctx: click.Context, url: str, as_json: bool) -> None:
       4    the service cannot be reached or is unavailable
       130  interrupted by Ctrl-C
     """  # noqa: D301
-    ctx.obj = Settings(url, as_json)
+    ctx.obj = Settings(url, as_json, api_key)
 
 
 @main.command()

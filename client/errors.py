@@ -5,6 +5,8 @@ NeuronError
 ├── UnexpectedAnswer      an answer, but not one of this service (a proxy's page, another server)
 ├── ApiError              the service refused: status, title, detail, errors, retry_after
 │   ├── BadRequest        400, 413, 415, 422: the request is wrong and stays wrong
+│   ├── Unauthorized      401: the API key is missing or wrong
+│   ├── Forbidden         403: the API key lacks a scope
 │   ├── NotFound          404
 │   ├── Conflict          409: not in the job's present state
 │   ├── TooManyRequests   429
@@ -78,6 +80,14 @@ class BadRequest(ApiError):
     """400, 413, 415 or 422: the request is wrong and stays wrong."""
 
 
+class Unauthorized(ApiError):
+    """401: the API key is missing or wrong."""
+
+
+class Forbidden(ApiError):
+    """403: the API key lacks the scope that this needs, or the service answers others only."""
+
+
 class NotFound(ApiError):
     """404: no such job or epoch."""
 
@@ -114,6 +124,8 @@ class WaitTimeout(NeuronError):
 
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     409: Conflict,
     413: BadRequest,

@@ -7,7 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, NoReturn, ParamSpec
 
@@ -20,10 +20,14 @@ from client.errors import ApiError, JobFailed, NeuronError
 Parameters = ParamSpec("Parameters")
 
 FAILED, USAGE, REFUSED, UNREACHABLE, INTERRUPTED = 1, 2, 3, 4, 130
-URL, JSON = ("--url",), ("--json", "as_json")
+URL, JSON, API_KEY = ("--url",), ("--json", "as_json"), ("--api-key",)
 URL_ATTRIBUTES: dict[str, Any] = {
     "metavar": "URL",
     "help": "The service [env: NEURON_URL; default: http://127.0.0.1:8000].",
+}
+API_KEY_ATTRIBUTES: dict[str, Any] = {
+    "metavar": "KEY",
+    "help": "API key; other users of the machine can see options [env: NEURON_API_KEY].",
 }
 JSON_ATTRIBUTES: dict[str, Any] = {
     "is_flag": True,
@@ -38,17 +42,19 @@ def print_json(document: object) -> None:
 
 @dataclass
 class Settings:
-    """What ``--url`` and ``--json`` say, before or after the command's name."""
+    """What ``--url``, ``--json`` and ``--api-key`` say, before or after the command's name."""
 
     url: str = ""
     as_json: bool = False
+    api_key: str = field(default="", repr=False)
 
     def client(self) -> NeuronClient:
-        """A client of this service; a usage error when its URL is none."""
+        """A client of this service; a usage error when its URL or the key is none."""
         try:
-            return NeuronClient(self.url)
+            return NeuronClient(self.url, api_key=self.api_key)
         except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="'--url'") from error
+            hint = "'--api-key'" if "API key" in str(error) else "'--url'"
+            raise click.BadParameter(str(error), param_hint=hint) from error
 
     def answer(self, document: object, show: Callable[[], object]) -> None:
         """Print the document for machines, or ``show`` for people."""
@@ -105,9 +111,13 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def common(command: Callable[Concatenate[Settings, Parameters], None]) -> Callable[..., None]:
-    """A command that has ``--url`` and ``--json`` and gets its ``Settings`` first."""
+    """A command that has ``--url``, ``--json``, ``--api-key``; gets its ``Settings`` first."""
     decorated: Callable[..., None] = click.pass_obj(command)
-    for flags, attributes in ((URL, URL_ATTRIBUTES), (JSON, JSON_ATTRIBUTES)):
+    for flags, attributes in (
+        (API_KEY, API_KEY_ATTRIBUTES),
+        (URL, URL_ATTRIBUTES),
+        (JSON, JSON_ATTRIBUTES),
+    ):
         option = click.option(*flags, callback=_remember, expose_value=False, **attributes)
         decorated = option(decorated)
     return decorated

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.auth import AuthBase
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import InvalidHeader, MaxRetryError
 from urllib3.util import Retry
@@ -24,13 +25,16 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 class Transport:
     """Sends requests that may all be repeated without harm, and repeats them when need be."""
 
-    def __init__(self, base_url: str, timeout: Timeout, retries: int) -> None:
+    def __init__(
+        self, base_url: str, timeout: Timeout, retries: int, api_key: str | None = None
+    ) -> None:
         self.base_url = _checked_url(base_url)
         self._connect, self._read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         self._retry = _patience(retries)
         self._session = requests.Session()
         # A proxy set for the world outside would be asked for this machine's own service.
         self._session.trust_env = urlsplit(self.base_url).hostname not in _THIS_MACHINE
+        self._session.auth = _Bearer(api_key) if api_key else None
         self._session.headers.update({"Accept": "application/json", "User-Agent": "neuron-client"})
 
     def close(self) -> None:
@@ -98,6 +102,19 @@ class Transport:
             allow_redirects=False,
             stream=stream,
         )
+
+
+class _Bearer(AuthBase):
+    """The key of each request; as `auth`, because .netrc would overrule a mere header."""
+
+    def __init__(self, api_key: str) -> None:
+        if not all("!" <= letter <= "~" for letter in api_key):
+            raise ValueError("An API key is made of visible ASCII characters, without spaces.")
+        self._value = f"Bearer {api_key}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
 
 
 class _Patience(Retry):

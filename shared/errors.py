@@ -7,6 +7,12 @@ NeuronServiceError
 ├── IdempotencyMismatch    the key was used with another body
 ├── IdempotencyKeySpent    the job that the key created has been deleted
 ├── TooManyOpenJobs        the limit of jobs that have not ended is reached
+├── ModelNotFound          no model of that name
+├── ModelVersionNotFound   the model has no such version
+├── ModelChanged           another version is current than was expected
+├── NameTaken              the name is another owner's
+├── TooManyModels          the limit of names is reached
+├── StaleModels            which versions are current could not be read in the last second
 ├── LeaseLost              a worker no longer owns the job that it trains
 └── UnsafeRedis            this Redis may throw job records away
 """
@@ -57,6 +63,49 @@ class TooManyOpenJobs(NeuronServiceError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} jobs are open, which is the limit; try again when some ended.")
+
+
+class ModelNotFound(NeuronServiceError):
+    """No model of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no model {name[:80]!r}.")
+
+
+class ModelVersionNotFound(NeuronServiceError):
+    """The model has no such version."""
+
+    def __init__(self, name: str, version: int | str) -> None:
+        super().__init__(f"Model {name} has no version {version}.")
+
+
+class ModelChanged(NeuronServiceError):
+    """Another version is current than was expected."""
+
+    def __init__(self, name: str, version: int | None = None) -> None:
+        now = "" if version is None else f": its version is {version}"
+        super().__init__(f"Model {name} has been changed in the meantime{now}.")
+
+
+class NameTaken(NeuronServiceError):
+    """The name is another owner's."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The name {name} is taken; choose another one.")
+
+
+class TooManyModels(NeuronServiceError):
+    """The limit of names is reached."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"There are {limit} models, which is the limit; delete one first.")
+
+
+class StaleModels(NeuronServiceError):
+    """Which versions are current could not be read in the last second."""
+
+    def __init__(self) -> None:
+        super().__init__("The model store does not answer; nothing is lost, try again.")
 
 
 class LeaseLost(NeuronServiceError):

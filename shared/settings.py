@@ -1,6 +1,7 @@
 """Every setting: its name (with the prefix NEURON_), its default and what it is for."""
 
 from functools import cached_property
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +24,28 @@ class Settings(BaseSettings):
         "", description="broker of the Celery queue; empty means the Redis that holds the jobs"
     )
     host: str = Field("127.0.0.1", description="address that the API listens on")
+    api_keys_file: str = Field(
+        "", description="file of the API keys; empty: none, and only this machine is answered"
+    )
+    loopback_only: bool = Field(
+        True,
+        description="whether, without keys, other machines are refused; "
+        "`false` only where something else keeps them away",
+    )
+    trusted_hosts: str = Field(
+        "",
+        description="without keys: names, with commas between them, "
+        "that a request's Host may have beside loopback ones",
+    )
+    rate_limit_jobs: int = Field(
+        0, ge=0, description="requests a minute of a key (or address), but predictions; 0: any"
+    )
+    rate_limit_predict: int = Field(
+        0, ge=0, description="the same for predictions and models; 0: any number"
+    )
+    max_key_failures: int = Field(
+        30, ge=1, description="wrong keys a minute of an address; more get 429, right ones pass"
+    )
     port: int = Field(8000, ge=0, le=65535, description="port that the API listens on")
     data_dir: str = Field(".data", description="where `make serve` keeps its Redis data")
     max_open_jobs: int = Field(10_000, ge=1, description="jobs that have not ended, in all")
@@ -45,7 +68,13 @@ class Settings(BaseSettings):
         22_000_000, ge=2, description="input values of a job: (training + test rows) × inputs"
     )
     max_epochs: int = Field(10_000, ge=1, description="largest `epochs`")
-    max_predict_rows: int = Field(10_000, ge=1, description="rows of one predict call")
+    max_predict_rows: int = Field(
+        100_000, ge=1, description="rows of one predict or infer call in JSON"
+    )
+    max_binary_rows: int = Field(1_000_000, ge=1, description="the same in a binary format")
+    max_predict_body_bytes: int = Field(
+        64_000_000, ge=1_000, description="size of the body of such a call, also decompressed"
+    )
     max_wait_seconds: float = Field(30, ge=0, description="longest `Prefer: wait`")
     max_waiting_requests: int = Field(
         8, ge=0, description="requests of one API process that may wait at once; others get 202"
@@ -77,6 +106,9 @@ class Settings(BaseSettings):
         "5,300,1800,7200,18000,36000,50400,72000,86400",
         pattern=r"^(\d+(\.\d+)?(,\d+(\.\d+)?)*)?$",
         description="waits (±20 %) before a webhook is sent again; after the last it has failed",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="what is logged; each request from `info` on"
     )
     dataset_cache_bytes: int = Field(
         64_000_000, ge=0, description="memory for data sets that a worker process keeps"

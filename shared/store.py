@@ -10,9 +10,12 @@ Keys, all in one hash slot:
     {neuron}:ended                         zset     ended jobs; score: when they did (ms)
     {neuron}:owners                        hash     open jobs of each owner
     {neuron}:jobs, {neuron}:jobs:<status>  zsets    all jobs; score: sequence of creation
+    {neuron}:jobs:owner:<owner>            zset     the same of one owner, if it has a name
     {neuron}:jobs:sequence                 counter  of jobs created
     {neuron}:idempotency:<owner>:<sha256>  string   "<id> <fingerprint of the body>"
     {neuron}:worker:<name>                 string   alive while it exists
+    {neuron}:workers                       zset     workers; score: until when they count as alive
+    {neuron}:counters                      hash     what was done, see `observation`
 
 Writes that belong together are one Lua script (`scripts/`), safe to send again when its answer is
 lost. A job that is trained belongs to the worker with the newest fencing token.
@@ -61,10 +64,12 @@ from shared.job import (
     encode_weights,
 )
 from shared.settings import Settings
+from shared.tracing import Origin, of_job
 
 PREFIX = "{neuron}"
-DUE, JOBS, READY, ENDED, OWNERS = (
-    f"{PREFIX}:{name}" for name in ("due", "jobs", "ready", "ended", "owners")
+DUE, JOBS, READY, ENDED, OWNERS, WORKERS, COUNTERS = (
+    f"{PREFIX}:{name}"
+    for name in ("due", "jobs", "ready", "ended", "owners", "workers", "counters")
 )
 #: When a queued job is looked at again, in case its message got lost; the gap doubles each time.
 HINT_MS = 5_000
@@ -77,6 +82,9 @@ SWEEP_LIMIT = 200
 BLOCK_SECONDS = 0.5
 #: How many records one `list_jobs` reads at most; a rare filter goes on in the next page.
 SCAN_LIMIT = 1_000
+
+#: Fields of the record: where the job comes from.
+_ORIGIN = ["request_id", "traceparent"]
 
 _log = structlog.get_logger()
 _SCRIPTS = resources.files("shared") / "scripts"
@@ -136,6 +144,7 @@ class Claim:
     weights: list[float] | None
     digest: str | None
     verifies: str | None
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -230,6 +239,7 @@ class Store:
         idempotency_key: str | None = None,
         fingerprint: str = "",
         verifies: str | None = None,
+        origin: Origin | None = None,
     ) -> tuple[str, bool]:
         """Make a job durable.
 
@@ -239,6 +249,7 @@ class Store:
             idempotency_key: the same key gives the same job for 24 hours.
             fingerprint: of the body that came with the key.
             verifies: the job whose stored epochs this one is to compare with its own.
+            origin: of the request; what the workers log about the job carries it.
 
         Returns:
             The job's id, and whether it had been created by an earlier call with this key.
@@ -254,7 +265,7 @@ class Store:
         seen = (fingerprint or "-") if idempotency_key else ""
         arguments = [
             job_id, owner, settings.max_open_jobs, settings.max_open_jobs_per_owner, HINT_MS, seen,
-            settings.idempotency_seconds, *_flat(self._new(request, verifies)),
+            settings.idempotency_seconds, *_flat(self._new(request, verifies, origin)),
         ]  # fmt: skip
         outcome, first = (part.decode() for part in self._accept(keys=keys, args=arguments))
         if outcome == "mismatch":
@@ -264,12 +275,16 @@ class Store:
             raise IdempotencyKeySpent(first)
         return first, outcome == "replayed"
 
-    def _new(self, request: JobRequest, verifies: str | None) -> dict[str, Any]:
+    def _new(
+        self, request: JobRequest, verifies: str | None, origin: Origin | None
+    ) -> dict[str, Any]:
         limit = request.time_limit_seconds or self.settings.max_job_seconds
         webhook = request.webhook
         optional = {
             "name": request.name,
             "verifies": verifies,
+            "request_id": origin and origin.request_id,
+            "traceparent": origin and origin.traceparent,
             "webhook_url": webhook and webhook.url,
             "webhook_secret": webhook and webhook.secret and webhook.secret.get_secret_value(),
         }
@@ -278,6 +293,7 @@ class Store:
             "metadata": json.dumps(request.metadata),
             "priority": request.priority,
             "time_limit_ms": int(limit * 1000),
+            "training_size": request.dataset.training_size,
         } | {name: value for name, value in optional.items() if value is not None}
 
     def _refuse_if_full(self, outcome: str) -> None:
@@ -297,19 +313,37 @@ class Store:
             raise JobNotFound(job_id)
         return _record(job_id, fields)
 
+    def owner(self, job_id: str) -> str:
+        """Whose job it is; that never changes.
+
+        Raises:
+            JobNotFound
+        """
+        owner = cast(bytes | None, self.redis.hget(job_keys(job_id)[0], "owner"))
+        if owner is None:
+            raise JobNotFound(job_id)
+        return owner.decode()
+
     def list_jobs(
         self,
         *,
         statuses: Sequence[Status] = (),
         metadata: Mapping[str, str] | None = None,
+        owner: str | None = None,
         limit: int,
         before: int | None = None,
     ) -> Page:
-        """Jobs, newest first, created before the one of sequence number `before`."""
+        """Jobs, newest first, created before the one of sequence number `before`.
+
+        `owner` None: of all owners.
+        """
+        indexes = [f"{JOBS}:{status}" for status in statuses] or [JOBS]
+        if owner is not None:
+            indexes = [f"{JOBS}:owner:{owner}"]
         found: list[Record] = []
         scanned = 0
         while scanned < SCAN_LIMIT:
-            chunk = self._newest(statuses, limit + 1, before)
+            chunk = self._newest(indexes, limit + 1, before)
             for record, sequence in chunk:
                 if len(found) == limit:
                     return Page(found, before)
@@ -321,11 +355,11 @@ class Store:
         return Page(found, before)
 
     def _newest(
-        self, statuses: Sequence[Status], count: int, before: int | None
+        self, indexes: Sequence[str], count: int, before: int | None
     ) -> list[tuple[Record | None, int]]:
         highest = "+inf" if before is None else f"({before}"
         ids: dict[bytes, int] = {}
-        for key in [f"{JOBS}:{status}" for status in statuses] or [JOBS]:
+        for key in indexes:
             newest = self.redis.zrevrangebyscore(
                 key, highest, "-inf", start=0, num=count, withscores=True
             )
@@ -491,8 +525,11 @@ class Store:
         return None
 
     def _claimed(self, job_id: str, fence: int) -> Claim:
-        names = ["specification", "epoch", "step", "weights", "checkpoint", "digest", "verifies"]
-        specification, epoch, step, weights, checkpoint, digest, verifies = cast(
+        names = [
+            "specification", "epoch", "step", "weights", "checkpoint", "digest", "verifies",
+            *_ORIGIN,
+        ]  # fmt: skip
+        specification, epoch, step, weights, checkpoint, digest, verifies, *origin = cast(
             list[bytes], self.redis.hmget(job_keys(job_id)[0], names)
         )
         start = checkpoint if checkpoint is not None else weights
@@ -505,7 +542,12 @@ class Store:
             weights=None if start is None else decode_weights(start),
             digest=None if digest is None else digest.decode(),
             verifies=None if verifies is None else verifies.decode(),
+            origin=_origin(job_id, origin),
         )
+
+    def origin(self, job_id: str) -> Origin:
+        """The origin of the request that created the job, made up if the record has none."""
+        return _origin(job_id, cast(list[Any], self.redis.hmget(job_keys(job_id)[0], _ORIGIN)))
 
     def beat(self, claim: Claim) -> None:
         """Extend the lease.
@@ -593,8 +635,7 @@ class Store:
         Returns:
             Ids of queued jobs that workers are to be told of.
         """
-        seconds, microseconds = self.redis.time()
-        now = seconds * 1000 + microseconds // 1000
+        now = self._now()
         for job_id in self._oldest(ENDED, now - self.settings.retention_seconds * 1000):
             self._delete(keys=job_keys(job_id), args=[job_id])
         ids = self._oldest(DUE, now)
@@ -616,17 +657,32 @@ class Store:
 
     def announce_worker(self, name: str, seconds: float) -> None:
         """Count this worker as alive for some seconds."""
-        self.redis.set(f"{PREFIX}:worker:{name}", b"", px=int(seconds * 1000))
+        now = self._now()
+        pipeline = self.redis.pipeline(transaction=False)
+        pipeline.set(f"{PREFIX}:worker:{name}", b"", px=int(seconds * 1000))
+        pipeline.zremrangebyscore(WORKERS, "-inf", now)
+        pipeline.zadd(WORKERS, {name: now + seconds * 1000})
+        pipeline.execute()
 
     def withdraw_worker(self, name: str) -> None:
         """Count this worker as gone."""
-        self.redis.delete(f"{PREFIX}:worker:{name}")
+        pipeline = self.redis.pipeline(transaction=False)
+        pipeline.delete(f"{PREFIX}:worker:{name}")
+        pipeline.zrem(WORKERS, name)
+        pipeline.execute()
 
     # Health
 
-    def workers(self, host: str = "*") -> int:
+    def workers(self, host: str | None = None) -> int:
         """How many workers are alive, on all hosts or on one."""
-        return sum(1 for _ in self.redis.scan_iter(f"{PREFIX}:worker:{host}:*", count=1000))
+        names = cast(list[bytes], self.redis.zrangebyscore(WORKERS, self._now(), "+inf"))
+        hosts = [name.decode().rpartition(":")[0] for name in names]
+        return len(hosts) if host is None else hosts.count(host)
+
+    def _now(self) -> int:
+        """Milliseconds since 1970 by the clock of Redis, the only one that all share."""
+        seconds, microseconds = self.redis.time()
+        return seconds * 1000 + microseconds // 1000
 
     def check(self) -> None:
         """Ask whether this Redis keeps what it is given; warn if a crash of it may lose jobs.
@@ -646,6 +702,10 @@ def _expect(job_id: str, status: bytes | None, action: str, allowed: set[Status]
         raise JobNotFound(job_id)
     if Status(status.decode()) not in allowed:
         raise StateConflict(job_id, status.decode(), action)
+
+
+def _origin(job_id: str, stored: Sequence[bytes | None]) -> Origin:
+    return of_job(job_id, *(value.decode() if value else None for value in stored))
 
 
 def _events(answer: Any) -> list[Event]:

@@ -118,7 +118,11 @@ def serve(stack: Stack) -> None:
 def summary(stack: Stack) -> str:
     """Say where things are."""
     data = stack.data_dir if stack.embedded else without_secrets(stack.redis_url)
-    return f"ready\n  API   {stack.url}\n  docs  {stack.url}/docs\n  data  {data}\n  stop  Ctrl-C"
+    keys = "needed" if stack.has_keys else "none: loopback only"
+    return (
+        f"ready\n  API   {stack.url}\n  docs  {stack.url}/docs\n  keys  {keys}\n"
+        f"  data  {data}\n  stop  Ctrl-C"
+    )
 
 
 def run_command(command: tuple[str, ...], url: str) -> int:

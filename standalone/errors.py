@@ -2,6 +2,7 @@
 
 StartError
 ├── PortTakenError
+├── OpenToAllError
 └── DataDirectoryInUseError
 """
 
@@ -15,6 +16,16 @@ class PortTakenError(StartError):
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(f"Port {port} on {host} is taken; set NEURON_PORT to a free one.")
+
+
+class OpenToAllError(StartError):
+    """Other machines could reach an API that asks nobody for a key."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Without API keys the service listens on loopback only, not on {host}: make keys "
+            "(python -m api.keys add --help) and name their file in NEURON_API_KEYS_FILE."
+        )
 
 
 class DataDirectoryInUseError(StartError):

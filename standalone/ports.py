@@ -3,6 +3,7 @@
 import errno
 import socket
 import sys
+from ipaddress import ip_address
 
 from standalone.errors import PortTakenError, StartError
 
@@ -31,6 +32,15 @@ def reserve(host: str, port: int) -> socket.socket:
     if sys.platform != "linux":
         return socket.socket()
     return _bound(host, port, socket.SO_REUSEPORT)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address of this machine that others cannot reach."""
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)} if host else set()
+    except OSError:
+        return True  # listening on it will tell what is wrong
+    return bool(found) and all(ip_address(str(address)).is_loopback for address in found)
 
 
 def url_of(host: str, port: int) -> str:

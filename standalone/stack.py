@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -17,7 +18,7 @@ import redis
 import requests
 
 from standalone import data_directory, ports, redis_server
-from standalone.errors import StartError
+from standalone.errors import OpenToAllError, StartError
 from standalone.process import Process, Program
 from standalone.watchdog import Watchdog
 
@@ -95,6 +96,11 @@ class Stack:
         """Where the API answers, e.g. http://127.0.0.1:8000."""
         return ports.url_of(self.host, self.port)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether requests need an API key; without, only this machine may be served."""
+        return bool(self._environment.get("NEURON_API_KEYS_FILE"))
+
     def process(self, name: str) -> Process:
         """Return `redis` (unless it is one's own), `worker` or `api`."""
         return self._processes[name]
@@ -120,6 +126,9 @@ class Stack:
             process.kill()
 
     def _start(self) -> None:
+        if not self.has_keys and not ports.is_loopback(self.host):
+            raise OpenToAllError(self.host)
+        self._check_keys()
         self.port = ports.free_port(self.host, self.port)
         self._exits.callback(ports.reserve(self.host, self.port).close)
         self._scratch = Path(tempfile.mkdtemp(prefix="neuron-"))
@@ -161,12 +170,24 @@ class Stack:
                 "NEURON_REDIS_URL must begin with redis://, rediss:// or unix://."
             ) from error
 
+    def _check_keys(self) -> None:
+        """Ask the API's own command: a server would start its workers again and again."""
+        if not self.has_keys:
+            return
+        file = str(Path(self._environment["NEURON_API_KEYS_FILE"]).absolute())
+        self._environment["NEURON_API_KEYS_FILE"] = file
+        command = (sys.executable, "-m", "api.keys", "check", file)
+        checked = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+        if checked.returncode:
+            raise StartError(checked.stderr.removeprefix("Error: ").strip())
+
     def _start_programs(self) -> None:
         self._environment |= {
             "NEURON_REDIS_URL": self.redis_url,
             "NEURON_HOST": self.host,
             "NEURON_PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
+            "PROMETHEUS_MULTIPROC_DIR": str(self._scratch / "metrics"),
         }
         for program in self._programs(self.host, self.port):
             self._run(program)

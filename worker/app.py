@@ -7,10 +7,16 @@ from threading import Event, Thread
 from typing import Any
 
 import structlog
-from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 from redis.exceptions import RedisError
 
-from shared import queue
+from shared import queue, telemetry
 from shared.errors import UnsafeRedis
 from shared.logs import configure_logging
 from shared.settings import read_settings
@@ -20,8 +26,8 @@ from worker.sweeper import sweep_forever
 from worker.warmup import KernelMismatch, warm_up
 from worker.webhooks import deliver_forever
 
-configure_logging()
 settings = read_settings()
+configure_logging(settings.log_level)
 app = queue.make_celery(settings)
 _log = structlog.get_logger()
 
@@ -35,6 +41,11 @@ _children_stop = RawValue("b", 0)
 def train(_job_id: str) -> None:
     """Train the job whose turn it is; the message only tells that there is one."""
     _runner().run()
+
+
+@setup_logging.connect
+def _keep_logging(**_: Any) -> None:
+    """As it is: a receiver of this signal keeps Celery from setting up its own."""
 
 
 @worker_init.connect
@@ -59,6 +70,7 @@ def _check_redis() -> None:
 
 @worker_process_init.connect
 def _make_runner(**_: Any) -> None:
+    telemetry.start("neuron-worker")
     _runner()
 
 

@@ -1,5 +1,6 @@
 """Training one job: claim it, keep its lease, commit its epochs, end it."""
 
+import contextvars
 import threading
 import time
 import uuid
@@ -9,9 +10,11 @@ from contextlib import contextmanager
 import structlog
 from redis.exceptions import RedisError
 
+from shared import telemetry
 from shared.dataset import Data, DataCache
 from shared.errors import LeaseLost
 from shared.job import Demo, Epoch, JobError
+from shared.observation import count
 from shared.store import Claim, Store
 from worker import verification
 from worker.stability import largest_learning_rate
@@ -50,6 +53,10 @@ class Runner:
         claim = self._store.claim(uuid.uuid4().hex)
         if claim is None:
             return
+        with telemetry.work_on_job(claim.origin):
+            self._run(claim)
+
+    def _run(self, claim: Claim) -> None:
         log = _log.bind(job_id=claim.job_id, fence=claim.fence)
         log.info("training", epoch=claim.epoch, step=claim.step)
         try:
@@ -159,16 +166,23 @@ def _heartbeat(store: Store, claim: Claim) -> Iterator[threading.Event]:
     period = min(LONGEST_BEAT_SECONDS, store.settings.lease_seconds / 3)
 
     def beat() -> None:
+        failures = 0
         while not done.wait(period):
             try:
                 store.beat(claim)
+                if failures:
+                    count(store, "heartbeat_failures", failures)
+                    failures = 0
             except LeaseLost:
                 lost.set()
                 return
             except RedisError as error:
+                failures += 1
                 _log.warning("heartbeat failed", job_id=claim.job_id, reason=str(error))
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=[beat], name="heartbeat", daemon=True
+    )
     thread.start()
     try:
         yield lost

@@ -12,6 +12,7 @@ from threading import Event
 import structlog
 from redis.exceptions import RedisError
 
+from shared import tracing
 from shared.store import Store
 
 SWEEP_SECONDS = 0.5
@@ -31,7 +32,8 @@ def sweep_forever(store: Store, publish: Callable[[str], object], stopping: Even
                 return store.withdraw_worker(name)
             store.announce_worker(name, PRESENCE_SECONDS)
             for job_id in store.sweep():
-                publish(job_id)
+                with tracing.working_for(store.origin(job_id)):
+                    publish(job_id)
             away = False
         except RedisError as error:
             if stopping.is_set():

@@ -23,7 +23,7 @@ import orjson
 import structlog
 from redis.exceptions import RedisError
 
-from shared import __version__
+from shared import __version__, tracing
 from shared.outbox import Delivery, Outbox, Outcome
 from shared.settings import Settings
 from shared.store import Store
@@ -74,7 +74,7 @@ class Sender:
     """Sends messages in threads of its own, which do not keep the process alive."""
 
     def __init__(self, store: Store) -> None:
-        self._settings = store.settings
+        self._store, self._settings = store, store.settings
         self._outbox = Outbox(store)
         self._changed = Condition()
         self._under_way: Counter[str] = Counter()
@@ -119,7 +119,8 @@ class Sender:
 
     def _run(self, delivery: Delivery) -> None:
         try:
-            self._deliver(delivery)
+            with tracing.working_for(self._store.origin(delivery.message.job_id)):
+                self._deliver(delivery)
         except RedisError as error:
             _log.warning("webhook not recorded", id=delivery.message.id, reason=str(error))
         finally:

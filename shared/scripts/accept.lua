@@ -26,9 +26,13 @@ redis.call('HSET', record, 'status', 'queued', 'sequence', sequence, 'created_at
 redis.call('HINCRBY', owners, owner, 1)
 redis.call('ZADD', jobs, sequence, id)
 redis.call('ZADD', jobs .. ':queued', sequence, id)
+if owner ~= '' then
+  redis.call('ZADD', jobs .. ':owner:' .. owner, sequence, id)
+end
 enqueue(id, ARGV[5])
 touch()
 emit('status', 'queued')
+count('accepted')
 if fingerprint ~= '' then
   redis.call('SET', KEYS[9], id .. ' ' .. fingerprint, 'EX', ARGV[7])
 end

@@ -22,4 +22,5 @@ redis.call('HSET', record, 'claim', claim, 'claimed_at', time,
 redis.call('ZREM', ready, id)
 redis.call('ZADD', due, time + ARGV[3], id)
 move(id, 'running')
+count('claims')
 return get('fence')

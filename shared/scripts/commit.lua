@@ -17,6 +17,8 @@ for i = 7, results do
   emit('epoch', ARGV[i])
 end
 redis.call('HDEL', record, 'checkpoint')
+count('epochs', last - first + 1)
+count('steps', (last - first + 1) * (get('training_size') or 0))
 touch('epoch', last, 'step', 0, 'claims', 0, unpack(ARGV, results + 1))
 if ARGV[6] == '1' then
   finish(id, 'succeeded')

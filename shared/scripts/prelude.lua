@@ -2,6 +2,7 @@
 local record, epochs, events, due, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local ready, past, owners = KEYS[6], KEYS[7], KEYS[8]
 local webhooks = string.gsub(due, 'due$', 'webhooks')
+local counters = string.gsub(due, 'due$', 'counters')
 
 -- How much earlier or later (ms) a job is taken than a normal one that was queued with it.
 -- Waiting outweighs it in the end, so that no priority starves another.
@@ -14,6 +15,12 @@ end
 
 local function get(field)
   return redis.call('HGET', record, field)
+end
+
+-- What /metrics shows of the work of all processes (see shared/observation.py). In the script that
+-- does the work, so that each deed counts once, whoever dies or asks twice.
+local function count(what, amount)
+  redis.call('HINCRBY', counters, what, amount or 1)
 end
 
 local function touch(...)
@@ -38,7 +45,7 @@ end
 -- Put a job into the order in which jobs are taken; `again` keeps the place that it had.
 local function enqueue(id, look_again, again)
   local place = again and get('place') or now() - ADVANCE[get('priority')]
-  redis.call('HSET', record, 'place', place, 'hints', 0)
+  redis.call('HSET', record, 'place', place, 'hints', 0, 'queued_at', now())
   redis.call('ZADD', ready, place, id)
   redis.call('ZADD', due, now() + look_again, id)
 end
@@ -89,6 +96,8 @@ local function finish(id, status, ...)
   redis.call('HSET', record, 'ended_at', now(), ...)
   announce(id, status)
   move(id, status)
+  local code = status == 'failed' and cjson.decode(get('error')).code
+  count('ended:' .. status .. (code and ':' .. code or ''))
 end
 
 local function ended(status)

@@ -20,9 +20,11 @@ if status == 'running' then
   revoke(id)
   move(id, 'queued')
   enqueue(id, ARGV[3], true)
+  count('recoveries')
   return 1
 end
 local hints = redis.call('HINCRBY', record, 'hints', 1)
 redis.call('ZADD', due, now() + math.min(ARGV[3] * 2 ^ hints, tonumber(ARGV[4])), id)
 redis.call('ZADD', ready, get('place'), id)
+count('hints')
 return 1

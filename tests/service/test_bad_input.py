@@ -202,7 +202,7 @@ def test_a_request_that_is_cut_off_changes_nothing(http: Http) -> None:
     before = http.get("/v1/jobs?limit=1").json()["jobs"][0]["id"]
     host, port = http.base.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
-        head = "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{}}".encode())
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1000)

@@ -234,7 +234,7 @@ def connect(stack: Stack, path: str) -> socket.socket:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect((stack.host, stack.port))
     connection.sendall(
-        f"GET {path}/events HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n".encode()
+        f"GET {path}/events HTTP/1.1\r\nHost: [::1]\r\nAccept: text/event-stream\r\n\r\n".encode()
     )
     return connection
 

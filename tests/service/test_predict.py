@@ -55,7 +55,7 @@ def test_outputs_lie_within_their_error_bounds(http: Http, path: str) -> None:
         ({"inputs": [[1, 2]], "epoch": 11}, 409, None),
         ({"inputs": [[1, 2]], "rows": 1}, 422, "/rows"),
         ({"inputs": [[1.79e308, 1.79e308]]}, 422, "/inputs/0"),
-        ({"inputs": [[1, 2]] * 10_001}, 413, None),
+        ({"inputs": [[1, 2]] * 100_001}, 413, None),
     ],
 )
 def test_bad_rows_are_refused_by_field(

@@ -52,7 +52,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
 
 @pytest.fixture(scope="module")
 def http(redis: OwnRedis) -> Iterator[Http]:
-    environment = {**os.environ, "NEURON_LEASE_SECONDS": "2"}
+    environment = {**os.environ, "NEURON_LEASE_SECONDS": "2", "NEURON_RATE_LIMIT_JOBS": "999999"}
     with (
         Stack(redis_url=redis.url, environment=environment) as stack,
         Http(stack.url) as session,
@@ -60,16 +60,42 @@ def http(redis: OwnRedis) -> Iterator[Http]:
         yield session
 
 
+#: Routes that answer from the process alone.
+LOCAL = {"/healthz", "/openapi.json", "/metrics", "/v2", "/v2/health/live"}
+ROWS = {"inputs": [[1, 2]]}
+TENSOR = {"name": "input", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}
+
+
+def body_of(path: str) -> Any:
+    """What the route takes."""
+    if path.endswith("/infer"):
+        return {"inputs": [TENSOR]}
+    if path.endswith("/predict"):
+        return ROWS
+    return {"job_id": "0" * 32} if path == "/v1/models/{name}" else {}
+
+
 def every_route(http: Http) -> list[tuple[str, str, Any]]:
     """Every route of the document that needs Redis, with a body where one is needed."""
     paths = http.get("/openapi.json").json()["paths"]
-    bodies = {"/v1/jobs": {}, "/v1/jobs/{job_id}/predict": {"inputs": [[1, 2]]}}
-    return [
-        (method.upper(), path.replace("{job_id}", "0" * 32), bodies.get(path))
-        for path, item in paths.items()
-        for method in item
-        if path not in ("/healthz", "/openapi.json")
-    ]
+    filled = {"{job_id}": "0" * 32, "{model}": "0" * 32, "{name}": "add", "{version}": "1"}
+    found = []
+    for path, item in paths.items():
+        url = path
+        for name, value in filled.items():
+            url = url.replace(name, value)
+        found += [(m.upper(), url, body_of(path)) for m in item if path not in LOCAL]
+    return found
+
+
+def names_are_stale(base: str) -> bool:
+    """Whether no API process answers from what it knew of the models any more."""
+
+    def status() -> int:
+        with Http(base) as http:
+            return http.post("/v1/models/add/predict", json=ROWS).status_code
+
+    return all(status() == 503 for _ in range(10))
 
 
 def check_says_503(base: str, method: str, path: str, body: Any) -> None:
@@ -102,6 +128,7 @@ def test_every_route_says_503_and_all_goes_on_when_redis_is_back(
     routes = every_route(http)
     redis.send(signal.SIGSTOP) if how == "frozen" else redis.kill()
     try:
+        eventually(lambda: names_are_stale(http.base), "named models, kept for a second, given up")
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda route: check_says_503(http.base, *route), routes))
         assert http.get("/healthz").status_code == 200
@@ -111,6 +138,23 @@ def test_every_route_says_503_and_all_goes_on_when_redis_is_back(
     assert http.run_job(SMALL)["status"] == "succeeded"
     assert ended(http, job_id)["status"] == "succeeded"
     assert results(http, job_id) == expected
+
+
+@pytest.mark.parametrize("how", ["frozen", "killed"])
+def test_metrics_say_that_redis_is_away(http: Http, redis: OwnRedis, how: str) -> None:
+    redis.send(signal.SIGSTOP) if how == "frozen" else redis.kill()
+    try:
+        for _ in range(3):
+            answer = http.get("/metrics")
+            assert answer.status_code == 200
+            assert answer.elapsed.total_seconds() < 3
+            assert "\nneuron_redis_up 0.0\n" in answer.text
+            assert "neuron_requests_total{" in answer.text
+            assert "neuron_workers" not in answer.text
+    finally:
+        redis.send(signal.SIGCONT) if how == "frozen" else redis.start()
+    eventually(lambda: is_ready(http), "ready", 20)
+    assert "\nneuron_redis_up 1.0\n" in http.get("/metrics").text
 
 
 def test_a_redis_that_may_evict_is_refused_at_start(tmp_path: Path) -> None:

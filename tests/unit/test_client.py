@@ -53,6 +53,43 @@ def neuron(service: Service) -> Iterator[NeuronClient]:
         yield opened
 
 
+@pytest.mark.parametrize(
+    ("given", "environment", "sent"),
+    [
+        ("nk_1_a", None, "Bearer nk_1_a"), ("nk_1_a", "nk_2_b", "Bearer nk_1_a"),
+        (None, "nk_2_b", "Bearer nk_2_b"), ("", "nk_2_b", None), (None, None, None),
+    ],
+)  # fmt: skip
+def test_the_api_key_is_sent_with_every_request(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str | None,
+    environment: str | None,
+    sent: str | None,
+) -> None:
+    monkeypatch.delenv("NEURON_API_KEY", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("NEURON_API_KEY", environment)
+    with NeuronClient(service.url, api_key=given) as opened, pytest.raises(client.NotFound):
+        opened.get_job("x")
+    assert service.headers("Authorization")[-1] == sent
+
+
+def test_an_api_key_that_no_header_can_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="API key"):
+        NeuronClient(api_key="a\r\nb")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, client.Unauthorized), (403, client.Forbidden)])
+def test_a_refused_api_key_is_an_error_of_its_own(
+    service: Service, neuron: NeuronClient, status: int, kind: type[Exception]
+) -> None:
+    service.respond = lambda _: problem(status, "No.")
+    with pytest.raises(kind, match="No"):
+        neuron.get_job("x")
+    assert len(service.asked) == 1
+
+
 @pytest.mark.parametrize("fault", [DROPPED, CUT, BUSY, problem(429, "Full."), problem(502, "")])
 def test_a_create_is_retried_with_the_very_same_key_and_body(
     service: Service, neuron: NeuronClient, fault: Answer

@@ -18,9 +18,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 #: Inside `shared`, who may import whom, directly.
 ORDER: dict[str, set[str]] = {
-    "errors": set(), "settings": {"webhook"}, "logs": set(), "neuron": set(), "kernel": set(),
+    "errors": set(), "settings": {"webhook"}, "logs": {"tracing"}, "neuron": set(), "kernel": set(),
     "webhook": set(), "job": {"webhook"}, "dataset": {"job", "kernel"},
-    "store": {"errors", "job", "settings"}, "queue": {"settings"}, "outbox": {"job", "store"},
+    "tracing": set(), "telemetry": {"tracing"}, "observation": {"job", "store"},
+    "store": {"errors", "job", "settings", "tracing"}, "queue": {"settings"},
+    "outbox": {"job", "store"},
+    "models": {"errors", "store"},
 }  # fmt: skip
 
 

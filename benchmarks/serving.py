@@ -1,0 +1,192 @@
+"""Predictions: small ones beside a bare Flask view on the same server, large ones in one process.
+
+The load is wrk's, from a process of its own; both sides run in turn, and the best of each counts.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+import numpy as np
+import orjson
+import requests
+
+from benchmarks.measure import Result, limited, seconds
+from standalone import ports
+from standalone.process import Program
+from standalone.stack import ROOT, Stack, worker_and_api
+
+ROW = {"inputs": [[2.2, 1.5]]}
+OIP_ROW = {"inputs": [{"name": "input", "shape": [1, 2], "datatype": "FP64", "data": [2.2, 1.5]}]}
+CONNECTIONS, SECONDS, ROUNDS = 8, 3, 3
+JSON_ROWS, BINARY_ROWS = 100_000, 1_000_000
+
+
+class NoWrkError(Exception):
+    """The load generator is not installed."""
+
+
+def serving() -> Iterator[Result]:
+    """Measure single rows with wrk, then many rows a call."""
+    if not shutil.which("wrk"):
+        raise NoWrkError("wrk is not on the PATH (Debian: apt install wrk)")
+    yield from _single()
+    yield from _bulk()
+
+
+def one_process(host: str, port: int) -> Iterable[Program]:
+    """List the stack's programs, with one process of the API."""
+    for program in worker_and_api(host, port):
+        command = [*program.command]
+        if "--workers" in command:
+            command[command.index("--workers") + 1] = "1"
+        yield Program(program.name, tuple(command), program.grace)
+
+
+def _single() -> Iterator[Result]:
+    quiet = {**os.environ, "NEURON_LOG_LEVEL": "warning"}
+    with Stack(environment=quiet) as stack, _bare() as bare, TemporaryDirectory() as folder:
+        job, model = _prepare(stack.url)
+        script = partial(_script, Path(folder))
+        sides = {
+            "bare": (f"{bare}/predict", script("row", ROW)),
+            "named": (f"{stack.url}/v1/models/{model}/predict", script("row", ROW)),
+            "job": (f"{stack.url}/v1/jobs/{job}/predict", script("row", ROW)),
+            "OIP": (f"{stack.url}/v2/models/{model}/infer", script("oip", OIP_ROW)),
+        }
+        rounds = [{name: _wrk(*side) for name, side in sides.items()} for _ in range(ROUNDS)]
+    best = {name: max(found[name] for found in rounds) for name in sides}
+    for name, what in (
+        ("named", "one row by name"), ("job", "one row by job"), ("OIP", "one row, OIP"),
+    ):  # fmt: skip
+        ours, other = best[name][0], best["bare"][0]
+        target = 0.85 if name == "named" else None
+        yield Result(
+            f"{what}, 8 connections, against a bare view",
+            f"{ours:,.0f}/s", f"{other:,.0f}/s", f"{ours / other:.2f}",
+            f"≥ {target}" if target else "", ours / other >= target if target else None,
+        )  # fmt: skip
+        yield limited(f"{what}, p99", best[name][1], "ms", 10)
+
+
+@contextlib.contextmanager
+def _bare() -> Iterator[str]:
+    """Run the bare view with the settings of the service's own server."""
+    port = ports.free_port("127.0.0.1", 0)
+    api = next(p for p in worker_and_api("127.0.0.1", port) if p.name == "api")
+    command = [*api.command[:-1], "benchmarks.bare:create_app"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        url = ports.url_of("127.0.0.1", port)
+        try:
+            _await(f"{url}/predict")
+            yield url
+        finally:
+            process.terminate()
+
+
+def _await(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            if requests.post(url, json=ROW, timeout=5).ok:
+                return
+        except requests.RequestException:
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(url)
+        time.sleep(0.05)
+
+
+def _prepare(url: str) -> tuple[str, str]:
+    """Train, and name a model; returns the job's id and the name when both predict."""
+    with requests.Session() as http:
+        made = http.post(
+            f"{url}/v1/jobs", json={}, headers={"Prefer": "wait=20"}, timeout=30
+        ).json()
+        http.put(
+            f"{url}/v1/models/bench", json={"job_id": made["id"]}, timeout=5
+        ).raise_for_status()
+    time.sleep(1)  # every process serves it now: that is the promise
+    return made["id"], "bench"
+
+
+def _script(folder: Path, name: str, body: object) -> Path:
+    path = folder / f"{name}.lua"
+    path.write_text(
+        f"wrk.method = 'POST'\nwrk.body = [==[{orjson.dumps(body).decode()}]==]\n"
+        "wrk.headers['Content-Type'] = 'application/json'\n"
+    )
+    return path
+
+
+def _wrk(url: str, script: Path) -> tuple[float, float]:
+    """Requests a second, and the 99th percentile in ms."""
+    command = f"wrk -t 1 -c {CONNECTIONS} -d {SECONDS}s --latency -s {script} {url}"
+    said = subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in said or "Socket errors" in said:
+        raise RuntimeError(said)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    late = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
+    if not rate or not late:
+        raise RuntimeError(said)
+    return float(rate[1]), float(late[1]) * {"us": 1e-3, "ms": 1, "s": 1e3}[late[2]]
+
+
+def _bulk() -> Iterator[Result]:
+    rows = np.random.default_rng(1).uniform(0, 100, (BINARY_ROWS, 2))
+    few = rows[:JSON_ROWS]
+    flat = {**OIP_ROW["inputs"][0], "shape": [JSON_ROWS, 2], "data": few.ravel().tolist()}
+    wanted = {"outputs": [{"name": "output"}]}
+    bare = {"name": "input", "shape": [BINARY_ROWS, 2], "datatype": "FP64",
+            "parameters": {"binary_data_size": rows.nbytes}}  # fmt: skip
+    binary_wanted = {"outputs": [{"name": "output", "parameters": {"binary_data": True}}]}
+    header = orjson.dumps({"inputs": [bare], **binary_wanted})
+    file = io.BytesIO()
+    np.save(file, rows)
+    json_type = {"Content-Type": "application/json"}
+    with Stack(programs=one_process) as stack:
+        _, model = _prepare(stack.url)
+        infer, predict = f"/v2/models/{model}/infer", f"/v1/models/{model}/predict"
+        for what, path, body, headers, count, target in (
+            ("JSON, nested rows", predict, orjson.dumps({"inputs": few.tolist()}), json_type,
+             JSON_ROWS, None),
+            ("JSON, flat, OIP", infer, orjson.dumps({"inputs": [flat], **wanted}), json_type,
+             JSON_ROWS, 6.4),
+            ("NumPy file", predict, file.getvalue(), {"Content-Type": "application/x-npy"},
+             BINARY_ROWS, None),
+            ("binary, OIP", infer, header + rows.tobytes(),
+             {"Inference-Header-Content-Length": str(len(header))}, BINARY_ROWS, 30),
+        ):  # fmt: skip
+            rate = count / _fastest_post(stack.url + path, body, headers) / 1e6
+            met = None if target is None else rate >= target
+            yield Result(
+                f"{count:,} rows a call, {what}, one process", f"{rate:.1f} M rows/s",
+                target="" if target is None else f"≥ {target} M rows/s", met=met,
+            )  # fmt: skip
+
+
+def _fastest_post(url: str, body: bytes, headers: dict[str, str]) -> float:
+    """Seconds from the first byte sent to the last one read, on a connection that is open."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=30)
+
+    def post() -> None:
+        connection.request("POST", parts.path, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+
+    with contextlib.closing(connection):
+        return min(seconds(post) for _ in range(20))

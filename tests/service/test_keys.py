@@ -1,0 +1,474 @@
+"""With a file of API keys: who gets in, what each one sees, and how the file is changed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+from flask import Flask
+
+from api import access, problems
+from api.keys import main
+from api.problems import Problem
+from api.scopes import Scope, needs
+from shared.settings import Settings
+from shared.store import Store
+from standalone import StartError
+from standalone.stack import Stack
+from tests.conftest import Http, eventually
+from tests.service.test_bad_input import check_problem
+from tests.service.test_jobs import SMALL
+
+ROOT = Path(__file__).parents[2]
+FAILURES = 5
+OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+
+
+def command(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+def add(file: Path, owner: str, *scopes: str) -> str:
+    made = command("add", "--owner", owner, *(f"--scope={scope}" for scope in scopes), file)
+    assert made.exit_code == 0, made.output
+    return made.stdout.strip()
+
+
+class Keys:
+    """A service with keys, and those that it started with."""
+
+    def __init__(self, stack: Stack, file: Path, keys: dict[str, str]) -> None:
+        self.stack, self.file, self.keys = stack, file, keys
+
+    def session(self, key: str | None) -> Http:
+        session = Http(self.stack.url)
+        if key is not None:
+            session.headers["Authorization"] = f"Bearer {key}"
+        return session
+
+    def of(self, name: str) -> Http:
+        return self.session(self.keys[name])
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
+    file = tmp_path_factory.mktemp("keys") / "keys.json"
+    keys = {
+        "research": add(file, "research", "train", "predict"),
+        "trainer": add(file, "research", "train"),
+        "predictor": add(file, "research", "predict"),
+        "other": add(file, "other", "train", "predict"),
+        "admin": add(file, "operations", "admin"),
+    }
+    environment = {
+        **os.environ,
+        "NEURON_API_KEYS_FILE": str(file),
+        "NEURON_MAX_KEY_FAILURES": str(FAILURES),
+    }
+    with Stack(environment=environment) as stack:
+        yield Keys(stack, file, keys)
+
+
+@pytest.fixture(scope="module")
+def document(service: Keys) -> Any:
+    return service.of("predictor").get("/openapi.json").json()
+
+
+@pytest.fixture(scope="module")
+def job(service: Keys) -> Any:
+    return service.of("research").run_job(SMALL)
+
+
+def paths(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, item in document["paths"].items():
+        for method, entry in item.items():
+            yield method.upper(), path, entry
+
+
+def test_every_route_but_health_needs_a_key(service: Keys, document: Any) -> None:
+    http = service.session(None)
+    pages = ["/", "/docs", "/static/docs.js", "/nothing", "/v1/jobs/", "/v1/jobs/../jobs"]
+    tried = [(method, path) for method, path, _ in paths(document)] + [("GET", p) for p in pages]
+    for method, path in tried:
+        filled = re.sub(r"{\w+}", "0" * 32, path)
+        answer = http.request(method, filled, allow_redirects=False)
+        if path in OPEN:
+            assert answer.status_code == 200
+        else:
+            check_problem(answer, 401)
+            assert answer.headers["WWW-Authenticate"].endswith('realm="neuron"'), path
+
+
+def test_the_document_names_the_scope_of_every_route(document: Any) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["bearer"]["scheme"] == "bearer"
+    for method, path, entry in paths(document):
+        if path in OPEN:
+            assert "security" not in entry
+        else:
+            scopes = entry["security"][0]["bearer"]
+            assert scopes != ["admin"], f"{method} {path} declares no scope"
+            assert {"401", "403", "429"} <= entry["responses"].keys()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Authorization": "Bearer {}"},
+        {"Authorization": "bearer   {}"},
+        {"X-API-Key": "{}"},
+        {"Authorization": "Bearer {}", "X-API-Key": "{}"},
+    ],
+)
+def test_a_key_comes_in_either_header(service: Keys, header: dict[str, str]) -> None:
+    given = {name: value.format(service.keys["trainer"]) for name, value in header.items()}
+    assert service.session(None).get("/v1/jobs", headers=given).status_code == 200
+
+
+def test_a_browser_can_bring_the_key_as_a_password_to_pages_only(service: Keys) -> None:
+    http = service.session(None)
+    http.auth = ("anyone", service.keys["research"])
+    for page in ("/docs", "/static/docs.js", "/openapi.json"):
+        assert http.get(page).status_code == 200
+    for path in ("/v1/jobs", "/v1/jobs/" + "0" * 32):
+        check_problem(http.get(path), 401)
+    answer = service.session(None).get("/docs")
+    assert answer.headers["WWW-Authenticate"] == 'Basic realm="neuron"'
+
+
+def test_wrong_keys_are_limited_and_right_ones_are_not(service: Keys) -> None:
+    right, other = service.keys["trainer"], service.keys["other"]
+    wrong = [
+        right[:-1] + ("0" if right[-1] != "0" else "1"),
+        right[:16] + other[16:],
+        "nk_" + "0" * 12 + right[15:],
+        "",
+        f"{right},{right}",
+    ]
+    for key in wrong:
+        answer = service.session(key).get("/v1/jobs")
+        check_problem(answer, 401)
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+        assert right[16:] not in answer.text
+    limited = [service.session("x" * i).get("/v1/jobs") for i in range(1, 10)]
+    for answer in limited:
+        check_problem(answer, 429)
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert answer.headers["RateLimit"].startswith('"failures";r=0;t=')
+    assert service.session(right).get("/v1/jobs").status_code == 200
+    check_problem(service.session(None).get("/v1/jobs"), 401)
+
+
+@pytest.mark.parametrize("name", ["api_key", "X-API-Key", "key", "access_token", "whatever"])
+def test_a_key_in_the_query_is_refused_and_logged_nowhere(service: Keys, name: str) -> None:
+    key = service.keys["trainer"]
+    for session in (service.session(None), service.of("trainer")):
+        problem = check_problem(session.get("/v1/jobs", params={name: key}), 401)
+        assert "URL" in problem["detail"]
+        assert key not in json.dumps(problem)
+    assert key[16:] not in service.stack.log_path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path", "scope"),
+    [
+        ("predictor", "POST", "/v1/jobs", "train"),
+        ("predictor", "GET", "/v1/jobs", "train"),
+        ("predictor", "GET", "/v1/jobs/{}", "train"),
+        ("predictor", "DELETE", "/v1/jobs/{}", "train"),
+        ("predictor", "POST", "/v1/jobs/{}/cancel", "train"),
+        ("predictor", "GET", "/v1/jobs/{}/events", "train"),
+        ("trainer", "POST", "/v1/jobs/{}/predict", "predict"),
+    ],
+)
+def test_a_missing_scope_is_403_and_named(
+    service: Keys, job: Any, name: str, method: str, path: str, scope: str
+) -> None:
+    answer = service.of(name).request(method, path.format(job["id"]))
+    problem = check_problem(answer, 403)
+    assert repr(scope) in problem["detail"]
+    assert f'error="insufficient_scope", scope="{scope}"' in answer.headers["WWW-Authenticate"]
+
+
+def test_scopes_let_their_routes_through(service: Keys, job: Any) -> None:
+    assert service.of("trainer").get(f"/v1/jobs/{job['id']}").status_code == 200
+    for name in ("predictor", "research", "admin"):
+        answer = service.of(name).post(f"/v1/jobs/{job['id']}/predict", json={"inputs": [[1, 2]]})
+        assert answer.status_code == 200, name
+
+
+def test_another_owners_job_is_404_on_every_route(service: Keys, document: Any, job: Any) -> None:
+    http, missing = service.of("other"), "0" * 32
+    for method, path, _ in paths(document):
+        if "{job_id}" not in path:
+            continue
+        answers = [
+            http.request(method, path.replace("{job_id}", job_id), json={"inputs": "nonsense"})
+            for job_id in (job["id"], missing)
+        ]
+        problems = [check_problem(answer, 404)["detail"] for answer in answers]
+        assert problems[0].replace(job["id"], missing) == problems[1], path
+    assert service.of("research").get(f"/v1/jobs/{job['id']}").json() == job
+
+
+def test_lists_show_ones_own_jobs_and_admins_all(service: Keys, job: Any) -> None:
+    mine, theirs = service.of("research"), service.of("other")
+    foreign = theirs.run_job(SMALL)["id"]
+    for _ in range(3):
+        last = mine.run_job(SMALL)["id"]
+    seen: list[str] = []
+    after = cursor = None
+    while True:
+        page = mine.get("/v1/jobs", params={"limit": 2, "after": after}).json()
+        assert len(page["jobs"]) <= 2
+        seen += [each["id"] for each in page["jobs"]]
+        cursor, after = after, page["next"]
+        if not page["has_more"]:
+            break
+    assert job["id"] in seen
+    assert last in seen
+    assert foreign not in seen
+    assert [each["id"] for each in theirs.get("/v1/jobs").json()["jobs"]] == [foreign]
+    check_problem(theirs.get("/v1/jobs", params={"after": cursor}), 400)
+    ended = mine.get("/v1/jobs", params={"status": ["queued", "running"]}).json()
+    assert ended["jobs"] == []
+    everything = {each["id"] for each in service.of("admin").get("/v1/jobs").json()["jobs"]}
+    assert {foreign, *seen} <= everything
+    assert theirs.delete(f"/v1/jobs/{foreign}").status_code == 204
+    assert theirs.get("/v1/jobs").json()["jobs"] == []
+
+
+def test_an_idempotency_key_is_each_owners_own(service: Keys) -> None:
+    headers = {"Idempotency-Key": "same"}
+    made = {
+        name: service.of(name).post("/v1/jobs", json=SMALL, headers=headers).json()["id"]
+        for name in ("research", "trainer", "other")
+    }
+    assert made["research"] == made["trainer"] != made["other"]
+
+
+def test_keys_are_made_and_revoked_while_the_service_runs(service: Keys) -> None:
+    before = service.file.read_text()
+    assert service.file.stat().st_mode & 0o777 == 0o600
+    key = add(service.file, "late", "train")
+    assert key[16:] not in service.file.read_text()
+    http = service.session(key)
+    eventually(lambda: http.get("/v1/jobs").status_code == 200, "the key is known", 3)
+    key_id = key.split("_")[1]
+    assert key_id in command("list", service.file).stdout
+    assert command("revoke", key_id, service.file).exit_code == 0
+    assert command("revoke", key_id, service.file).exit_code == 1
+    assert service.file.read_text() == before
+
+    def gone() -> bool:
+        return all(http.get("/v1/jobs").status_code in (401, 429) for _ in range(8))
+
+    eventually(gone, "the key is gone in every process", 3)
+
+
+def test_a_file_that_has_become_unusable_changes_nothing(service: Keys) -> None:
+    good, http = service.file.read_text(), service.of("trainer")
+    try:
+        service.file.write_text(good[:-10])
+        log = service.stack.log_path
+        eventually(
+            lambda: http.get("/v1/jobs").status_code == 200
+            and "the old ones stay" in log.read_text(),
+            "the log tells",
+            3,
+        )  # fmt: skip
+        assert http.get("/v1/jobs").status_code == 200
+    finally:
+        service.file.write_text(good)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "reason"),
+    [
+        (None, 0, "cannot be read"),
+        ("", 0o600, "is empty"),
+        ('{"keys": []}', 0o600, "has no key"),
+        ("{", 0o600, "malformed"),
+        ('{"keys": [{"id": "1"}]}', 0o600, "malformed at keys/0"),
+        ('{"keys": []}', 0o666, "chmod go-w"),
+    ],
+)
+def test_without_a_usable_file_the_api_does_not_start(
+    tmp_path: Path, content: str | None, mode: int, reason: str
+) -> None:
+    file = tmp_path / "keys.json"
+    if content is not None:
+        file.write_text(content)
+        file.chmod(mode)
+    checked = command("check", file)
+    assert checked.exit_code == 1
+    assert reason in checked.stderr
+    with pytest.raises(SystemExit, match=reason):
+        access.register(Flask("x"), Settings(api_keys_file=str(file)), Store(Settings()))
+
+
+def test_the_command_works_from_a_shell(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "api.keys", "add", "--owner=a", "--scope=train", tmp_path / "k"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert re.fullmatch("nk_[0-9a-f]{12}_[0-9a-f]{64}\n", made.stdout)
+    assert made.stderr == ""
+
+
+def test_the_stack_tells_why_the_api_does_not_start(tmp_path: Path) -> None:
+    environment = {**os.environ, "NEURON_API_KEYS_FILE": str(tmp_path / "missing.json")}
+    began = time.monotonic()
+    with pytest.raises(StartError, match=r"missing\.json, cannot be read"):
+        Stack(environment=environment).start()
+    assert time.monotonic() - began < 10
+
+
+def test_the_command_refuses_what_makes_no_key(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    for arguments in (
+        ("--owner", "a b", "--scope", "train"), ("--owner", "", "--scope", "train"),
+        ("--owner", "a"), ("--scope", "train"), ("--owner", "a", "--scope", "root"),
+    ):  # fmt: skip
+        assert command("add", *arguments, file).exit_code == 2
+    assert not file.exists()
+    assert command("list", file).exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+# Without keys
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_without_keys_foreign_web_pages_change_nothing(http: Http, headers: dict[str, str]) -> None:
+    for path in ("/v1/jobs", "/v1/jobs/" + "0" * 32 + "/cancel"):
+        check_problem(http.post(path, headers=headers), 403)
+
+
+def test_without_keys_the_services_own_pages_may_act(http: Http) -> None:
+    headers = {"Origin": http.base, "Sec-Fetch-Site": "same-origin"}
+    assert http.post("/v1/jobs", json=SMALL, headers=headers).status_code == 202
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil", "10.0.0.1"])
+def test_without_keys_a_foreign_host_name_is_refused(http: Http, host: str) -> None:
+    check_problem(http.get("/v1/jobs", headers={"Host": host}), 403)
+    assert http.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:80", "LOCALHOST.", "[::1]:80", "127.1.2.3"]
+)
+def test_without_keys_loopback_names_are_the_services(http: Http, host: str) -> None:
+    assert http.get("/v1/jobs", headers={"Host": host}).status_code == 200
+
+
+def test_without_keys_the_service_does_not_listen_to_other_machines() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "NEURON_API_KEYS_FILE"}
+    for host in ("0.0.0.0", "::", "10.1.2.3"):
+        with pytest.raises(StartError, match="NEURON_API_KEYS_FILE"):
+            Stack(host=host, environment=environment).start()
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "allowed"),
+    [
+        ({}, {"REMOTE_ADDR": "127.0.0.1"}, True),
+        ({}, {"REMOTE_ADDR": "::ffff:127.0.0.1"}, True),
+        ({}, {"REMOTE_ADDR": ""}, True),
+        ({}, {"REMOTE_ADDR": "172.17.0.1", "HTTP_HOST": "localhost"}, False),
+        ({"loopback_only": False}, {"REMOTE_ADDR": "172.17.0.1", "HTTP_HOST": "localhost"}, True),
+        ({"loopback_only": False}, {"REMOTE_ADDR": "172.17.0.1", "HTTP_HOST": "api"}, False),
+        ({"trusted_hosts": "x,Api"}, {"REMOTE_ADDR": "::1", "HTTP_HOST": "api:80"}, True),
+    ],
+)
+def test_without_keys_only_this_machine_is_answered(
+    settings: dict[str, Any], environ: dict[str, str], allowed: bool
+) -> None:
+    gate = access.Access(Settings(**settings), Store(Settings()))
+    request = {"REQUEST_METHOD": "GET", **environ}
+    if allowed:
+        assert gate.admit(request, Scope.TRAIN).sees_all
+    else:
+        with pytest.raises(Problem) as refused:
+            gate.admit(request, Scope.TRAIN)
+        assert refused.value.status == 403
+
+
+# Limits
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[str]:
+    environment = {
+        **os.environ, "NEURON_RATE_LIMIT_JOBS": "20", "NEURON_RATE_LIMIT_PREDICT": "1000",
+    }  # fmt: skip
+    with Stack(environment=environment) as stack:
+        yield stack.url
+
+
+def test_requests_over_the_limit_are_429_in_all_processes_together(limited: str) -> None:
+    with Http(limited) as http:
+        assert http.get("/healthz").headers.get("RateLimit") is None
+        answers = [requests.get(f"{limited}/v1/jobs", timeout=10) for _ in range(40)]
+        passed = [answer for answer in answers if answer.status_code == 200]
+        assert 20 <= len(passed) <= 22
+        assert passed[0].headers["RateLimit-Policy"] == '"jobs";q=20;w=60'
+        assert passed[0].headers["RateLimit"].startswith('"jobs";r=19;')
+        check_problem(answers[-1], 429)
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 3
+        assert http.get("/healthz").status_code == 200
+        predictions = http.post("/v1/jobs/" + "0" * 32 + "/predict", json={"inputs": [[1, 2]]})
+        assert predictions.status_code == 404
+        predict = "/v1/jobs/" + "0" * 32 + "/predict"
+        codes = [http.post(predict, json={}).status_code for _ in range(1100)]
+        assert 980 <= codes.index(429) <= 1080
+
+
+def test_without_redis_limited_requests_are_503_and_wrong_keys_still_401(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    key = add(file, "research", "train")
+    settings = Settings(
+        redis_url="redis://127.0.0.1:1/0", api_keys_file=str(file), rate_limit_jobs=5
+    )
+    app = Flask("limited")
+    problems.register(app)
+    access.register(app, settings, Store(settings))
+    app.get("/here")(needs("train")(lambda: "here"))
+    client, began = app.test_client(), time.monotonic()
+    for given, status in ((key, 503), ("nk_wrong", 401)):
+        answer = client.get("/here", headers={"X-API-Key": given})
+        assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    assert time.monotonic() - began < 3
+
+
+def test_a_route_that_declares_no_scope_is_for_admins(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    keys = {scope: add(file, "research", scope) for scope in ("train", "predict", "admin")}
+    settings = Settings(api_keys_file=str(file))
+    app = Flask("undeclared")
+    problems.register(app)
+    access.register(app, settings, Store(settings))
+    app.get("/here")(lambda: "here")
+    answers = {
+        scope: app.test_client().get("/here", headers={"X-API-Key": key}).status_code
+        for scope, key in keys.items()
+    }
+    assert answers == {"train": 403, "predict": 403, "admin": 200}
