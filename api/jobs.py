@@ -124,7 +124,7 @@ def _created(job_id: str) -> Response:
 def _accepted(record: Record) -> Response:
     response = job_answer(record, 202)
     response.headers["Retry-After"] = "1"
-    response.location = representation.job(record)["url"]
+    response.location = representation.job_url(record.id)
     return response
 
 

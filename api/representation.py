@@ -64,11 +64,16 @@ class Job(BaseModel):
     ended_at: datetime | None
 
 
+def job_url(job_id: str) -> str:
+    """Where the job is."""
+    return url_for("jobs.get_job", job_id=job_id, _external=True)
+
+
 def job(record: Record) -> dict[str, Any]:
     """The record as a `Job`, ready for JSON."""
     return {
         "id": record.id,
-        "url": url_for("jobs.get_job", job_id=record.id, _external=True),
+        "url": job_url(record.id),
         "name": record.name,
         "metadata": record.metadata,
         "status": record.status,

@@ -13,7 +13,6 @@ Keys, all in one hash slot:
     {neuron}:jobs:owner:<owner>            zset     the same of one owner, if it has a name
     {neuron}:jobs:sequence                 counter  of jobs created
     {neuron}:idempotency:<owner>:<sha256>  string   "<id> <fingerprint of the body>"
-    {neuron}:worker:<name>                 string   alive while it exists
     {neuron}:workers                       zset     workers; score: until when they count as alive
     {neuron}:counters                      hash     what was done, see `observation`
 
@@ -30,7 +29,6 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import resources
 from typing import Any, cast
 
@@ -45,7 +43,6 @@ from shared.errors import (
     IdempotencyMismatch,
     JobNotFound,
     LeaseLost,
-    NoWeights,
     StateConflict,
     TooManyOpenJobs,
     UnsafeRedis,
@@ -176,54 +173,14 @@ class Store:
     def __init__(self, settings: Settings, *, patient: bool = False) -> None:
         self.settings = settings
         self.redis = connect(settings, patient=patient)
+        self._scripts: dict[str, Any] = {}
 
-    @cached_property
-    def _accept(self) -> Any:
-        return load_script(self.redis, "accept")
-
-    @cached_property
-    def _claim(self) -> Any:
-        return load_script(self.redis, "claim")
-
-    @cached_property
-    def _update(self) -> Any:
-        return load_script(self.redis, "update")
-
-    @cached_property
-    def _commit(self) -> Any:
-        return load_script(self.redis, "commit")
-
-    @cached_property
-    def _fail(self) -> Any:
-        return load_script(self.redis, "fail")
-
-    @cached_property
-    def _release(self) -> Any:
-        return load_script(self.redis, "release")
-
-    @cached_property
-    def _sweep(self) -> Any:
-        return load_script(self.redis, "sweep")
-
-    @cached_property
-    def _cancel(self) -> Any:
-        return load_script(self.redis, "cancel")
-
-    @cached_property
-    def _pause(self) -> Any:
-        return load_script(self.redis, "pause")
-
-    @cached_property
-    def _resume(self) -> Any:
-        return load_script(self.redis, "resume")
-
-    @cached_property
-    def _retry(self) -> Any:
-        return load_script(self.redis, "retry")
-
-    @cached_property
-    def _delete(self) -> Any:
-        return load_script(self.redis, "delete")
+    def _run(self, name: str, job_id: str, *arguments: Any, more_keys: Sequence[str] = ()) -> Any:
+        """Run the script about a job; its first argument is the job's id."""
+        keys = [*job_keys(job_id), *more_keys]
+        if name not in self._scripts:
+            self._scripts[name] = load_script(self.redis, name)
+        return self._scripts[name](keys=keys, args=[job_id, *arguments])
 
     @property
     def _lease_ms(self) -> int:
@@ -258,16 +215,17 @@ class Store:
             IdempotencyMismatch, IdempotencyKeySpent, TooManyOpenJobs
         """
         job_id = uuid.uuid4().hex
-        keys = job_keys(job_id)
         digest = hashlib.sha256((idempotency_key or "").encode()).hexdigest()
-        keys.append(f"{PREFIX}:idempotency:{owner}:{digest}" if idempotency_key else keys[0])
+        remembered = f"{PREFIX}:idempotency:{owner}:{digest}"
         settings = self.settings
         seen = (fingerprint or "-") if idempotency_key else ""
-        arguments = [
-            job_id, owner, settings.max_open_jobs, settings.max_open_jobs_per_owner, HINT_MS, seen,
-            settings.idempotency_seconds, *_flat(self._new(request, verifies, origin)),
-        ]  # fmt: skip
-        outcome, first = (part.decode() for part in self._accept(keys=keys, args=arguments))
+        answer = self._run(
+            "accept", job_id, owner, settings.max_open_jobs, settings.max_open_jobs_per_owner,
+            HINT_MS, seen, settings.idempotency_seconds,
+            *_flat(self._new(request, verifies, origin)),
+            more_keys=[remembered if idempotency_key else job_keys(job_id)[0]],
+        )  # fmt: skip
+        outcome, first = (part.decode() for part in answer)
         if outcome == "mismatch":
             raise IdempotencyMismatch
         self._refuse_if_full(outcome)
@@ -388,26 +346,6 @@ class Store:
             raise JobNotFound(job_id)
         return cast(list[bytes], results)
 
-    def weights(self, job_id: str, epoch: int | None = None) -> tuple[int, list[float]]:
-        """The weights of a committed epoch (the last one if None), and which epoch that is.
-
-        Raises:
-            JobNotFound, NoWeights
-        """
-        if epoch is None:
-            committed, weights = cast(
-                list[bytes | None], self.redis.hmget(job_keys(job_id)[0], ["epoch", "weights"])
-            )
-            if committed is None:
-                raise JobNotFound(job_id)
-            if weights is None:
-                raise NoWeights(job_id)
-            return int(committed), decode_weights(weights)
-        results = self.epochs(job_id, after=epoch - 1, limit=1)
-        if not results:
-            raise NoWeights(job_id, epoch)
-        return epoch, Epoch.model_validate_json(results[0]).weights
-
     def events(
         self, job_id: str, *, after: str = "0", limit: int = 1000, block_seconds: float = 0
     ) -> list[Event]:
@@ -460,7 +398,7 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has ended otherwise.
         """
-        status = self._cancel(keys=job_keys(job_id), args=[job_id])
+        status = self._run("cancel", job_id)
         return self._changed(job_id, status, "cancelled", {Status.CANCELLED})
 
     def pause(self, job_id: str) -> Record:
@@ -469,7 +407,7 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has ended.
         """
-        status = self._pause(keys=job_keys(job_id), args=[job_id])
+        status = self._run("pause", job_id)
         return self._changed(job_id, status, "paused", {Status.PAUSED})
 
     def resume(self, job_id: str) -> Record:
@@ -478,7 +416,7 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has ended.
         """
-        status = self._resume(keys=job_keys(job_id), args=[job_id, HINT_MS])
+        status = self._run("resume", job_id, HINT_MS)
         return self._changed(job_id, status, "resumed", {Status.QUEUED, Status.RUNNING})
 
     def retry(self, job_id: str) -> Record:
@@ -488,7 +426,7 @@ class Store:
             JobNotFound, StateConflict: if it has not failed; TooManyOpenJobs.
         """
         limits = [self.settings.max_open_jobs, self.settings.max_open_jobs_per_owner]
-        status = self._retry(keys=job_keys(job_id), args=[job_id, HINT_MS, *limits])
+        status = self._run("retry", job_id, HINT_MS, *limits)
         if status is not None:
             self._refuse_if_full(status.decode())
         return self._changed(job_id, status, "retried", {Status.QUEUED, Status.RUNNING})
@@ -499,7 +437,7 @@ class Store:
         Raises:
             JobNotFound, StateConflict: if it has not ended.
         """
-        status = self._delete(keys=job_keys(job_id), args=[job_id])
+        status = self._run("delete", job_id)
         _expect(job_id, status, "deleted", {status for status in Status if status.ended})
 
     def _changed(
@@ -519,7 +457,7 @@ class Store:
         limits = [self._lease_ms, self.settings.max_claims]
         while first := cast(list[bytes], self.redis.zrange(READY, 0, 0)):
             job_id = first[0].decode()
-            fence = self._claim(keys=job_keys(job_id), args=[job_id, attempt, *limits])
+            fence = self._run("claim", job_id, attempt, *limits)
             if fence is not None:
                 return self._claimed(job_id, int(fence))
         return None
@@ -576,8 +514,7 @@ class Store:
         self._write(claim, {"step": step, "checkpoint": encode_weights(weights), "claims": 0})
 
     def _write(self, claim: Claim, fields: Mapping[str, Any]) -> None:
-        arguments = [claim.job_id, claim.fence, self._lease_ms, *_flat(fields)]
-        if not self._update(keys=job_keys(claim.job_id), args=arguments):
+        if not self._run("update", claim.job_id, claim.fence, self._lease_ms, *_flat(fields)):
             raise LeaseLost(claim.job_id)
 
     def commit(
@@ -597,12 +534,10 @@ class Store:
         if demo_after is not None:
             fields["demo_after"] = _encode_demo(demo_after)
         entries = [orjson.dumps(result.model_dump()) for result in results]
-        outcome = self._commit(
-            keys=job_keys(claim.job_id),
-            args=[
-                claim.job_id, claim.fence, self._lease_ms, results[0].epoch, last.epoch,
-                int(demo_after is not None), *entries, *_flat(fields),
-            ],
+        final = int(demo_after is not None)
+        outcome = self._run(
+            "commit", claim.job_id, claim.fence, self._lease_ms, results[0].epoch, last.epoch,
+            final, *entries, *_flat(fields),
         )  # fmt: skip
         if outcome in (b"lost", b"gap"):
             raise LeaseLost(claim.job_id)
@@ -613,8 +548,7 @@ class Store:
         Raises:
             LeaseLost
         """
-        arguments = [claim.job_id, claim.fence, error.model_dump_json()]
-        if not self._fail(keys=job_keys(claim.job_id), args=arguments):
+        if not self._run("fail", claim.job_id, claim.fence, error.model_dump_json()):
             raise LeaseLost(claim.job_id)
 
     def release(self, claim: Claim) -> None:
@@ -623,8 +557,7 @@ class Store:
         Raises:
             LeaseLost
         """
-        arguments = [claim.job_id, claim.fence, RELEASED_HINT_MS]
-        if not self._release(keys=job_keys(claim.job_id), args=arguments):
+        if not self._run("release", claim.job_id, claim.fence, RELEASED_HINT_MS):
             raise LeaseLost(claim.job_id)
 
     def sweep(self) -> list[str]:
@@ -637,14 +570,10 @@ class Store:
         """
         now = self._now()
         for job_id in self._oldest(ENDED, now - self.settings.retention_seconds * 1000):
-            self._delete(keys=job_keys(job_id), args=[job_id])
+            self._run("delete", job_id)
         ids = self._oldest(DUE, now)
         arguments = [int(self._runners_could_beat()) if ids else 0, HINT_MS, LONGEST_HINT_MS]
-        return [
-            job_id
-            for job_id in ids
-            if self._sweep(keys=job_keys(job_id), args=[job_id, *arguments])
-        ]
+        return [job_id for job_id in ids if self._run("sweep", job_id, *arguments)]
 
     def _oldest(self, key: str, until: float) -> list[str]:
         found = self.redis.zrangebyscore(key, "-inf", until, start=0, num=SWEEP_LIMIT)
@@ -659,17 +588,13 @@ class Store:
         """Count this worker as alive for some seconds."""
         now = self._now()
         pipeline = self.redis.pipeline(transaction=False)
-        pipeline.set(f"{PREFIX}:worker:{name}", b"", px=int(seconds * 1000))
         pipeline.zremrangebyscore(WORKERS, "-inf", now)
         pipeline.zadd(WORKERS, {name: now + seconds * 1000})
         pipeline.execute()
 
     def withdraw_worker(self, name: str) -> None:
         """Count this worker as gone."""
-        pipeline = self.redis.pipeline(transaction=False)
-        pipeline.delete(f"{PREFIX}:worker:{name}")
-        pipeline.zrem(WORKERS, name)
-        pipeline.execute()
+        self.redis.zrem(WORKERS, name)
 
     # Health
 
