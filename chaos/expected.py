@@ -43,7 +43,7 @@ def expected(body: Json) -> Expected:
 
 @lru_cache
 def _expected(specification: Specification) -> Expected:
-    data = _data.get(specification.dataset)
+    data = _data.get(specification)
     rule = specification.hyperparameters
     initial: list[float] = data.initial_weights(rule.weight_low, rule.weight_high).tolist()
     epochs: list[Json] = []

@@ -6,6 +6,7 @@ inputs from left to right; it is never stored.
 """
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class Data:
     """Read-only float64 arrays.
 
     Attributes:
-        training: shape (training_size, input_size).
+        training: as the neuron sees them, shape (training_size, input_size).
         test: shape (test_size, input_size).
         weight_draws: raw draws, shape (input_size,); see `initial_weights`.
     """
@@ -59,14 +60,26 @@ def character_codes(text: str) -> list[int]:
     return codes
 
 
-def make_data(dataset: job.Dataset) -> Data:
-    """Make the rows of a data set."""
+def scale(dataset: job.Dataset) -> float:
+    """What normalized inputs are divided by: the least power of two that leaves them in [-1, 1].
+
+    Dividing by a power of two is exact (unless it underflows) and commutes with every rounding, so
+    what the neuron predicts from x/scale is its prediction from x, divided by scale, to the bit.
+    """
+    fraction, exponent = math.frexp(max(abs(dataset.low), abs(dataset.high)))
+    return math.ldexp(1.0, exponent - (fraction == 0.5))
+
+
+def make_data(dataset: job.Dataset, *, normalize: bool = False) -> Data:
+    """Make the rows of a data set; with `normalize`, the training rows are divided by `scale`."""
     rows = dataset.training_size + dataset.test_size
     flat = np.empty(rows * dataset.input_size)
     weight_draws = np.empty(dataset.input_size)
     make = _seedrandom if dataset.generator == "seedrandom" else _pcg64
     make(dataset.seed, flat, weight_draws, dataset.low - dataset.high, dataset.high)
     values = flat.reshape(rows, dataset.input_size)
+    if normalize:
+        values[: dataset.training_size] /= scale(dataset)
     for array in (values, weight_draws):
         array.flags.writeable = False
     return Data(values[: dataset.training_size], values[dataset.training_size :], weight_draws)
@@ -97,18 +110,22 @@ def _pcg64(
 
 
 class DataCache:
-    """The data sets used last, up to a number of bytes; one larger than that is not kept."""
+    """The data sets used last, up to a number of bytes; one larger than that is not kept.
+
+    Normalized rows are rows of their own: a job needs its training rows in one form only.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._data: OrderedDict[job.Dataset, Data] = OrderedDict()
+        self._data: OrderedDict[tuple[job.Dataset, bool], Data] = OrderedDict()
 
-    def get(self, dataset: job.Dataset) -> Data:
-        """The data set, made now if it is not kept."""
-        data = self._data.pop(dataset, None)
+    def get(self, specification: job.Specification) -> Data:
+        """The data of a specification, made now if they are not kept."""
+        dataset, normalize = specification.dataset, specification.hyperparameters.normalize
+        data = self._data.pop((dataset, normalize), None)
         if data is None:
-            data = make_data(dataset)
-        self._data[dataset] = data
+            data = make_data(dataset, normalize=normalize)
+        self._data[dataset, normalize] = data
         self._shrink()
         return data
 

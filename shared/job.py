@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import operator
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -159,6 +160,13 @@ class Hyperparameters(_Model):
     epochs: int = Field(10, ge=1, description="passes over the training rows")
     learning_rate: LearningRate = InverseEpoch()
     regularization: Regularization = Regularization()
+    normalize: bool = Field(
+        False,
+        exclude_if=operator.not_,
+        description="whether the neuron trains on inputs divided by the power of two that brings "
+        "them into [-1, 1]; weights, accuracy, cost and predictions are those of the inputs as "
+        "they are; shown only when true",
+    )
     weight_low: Value = Field(0.0, description="initial weights are drawn between these")
     weight_high: Value = Field(2.0, validate_default=True, description="at least `weight_low`")
     error_margin_percent: float = Field(

@@ -69,7 +69,7 @@ class Runner:
 
     def _train(self, claim: Claim, lost: threading.Event) -> None:
         try:
-            data = self._cache.get(claim.specification.dataset)
+            data = self._cache.get(claim.specification)
             weights = claim.weights or self._begin(claim, data)
             self._commit_all(claim, data, weights, lost)
         except verification.Mismatch as error:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.dataset import DataCache, make_data
-from shared.job import LARGEST_INTEGER, Dataset
+from shared.job import LARGEST_INTEGER, Dataset, Hyperparameters, Specification
 
 seeds = st.integers(-LARGEST_INTEGER, LARGEST_INTEGER) | st.text(max_size=128)
 
@@ -58,7 +58,10 @@ def test_rows_cannot_be_changed_by_who_uses_them() -> None:
 
 
 def test_the_cache_keeps_the_data_sets_used_last_within_its_bytes() -> None:
-    a, b, c = (Dataset(seed=seed, training_size=90, test_size=10) for seed in (1, 2, 3))
+    a, b, c = (
+        Specification(dataset=Dataset(seed=seed, training_size=90, test_size=10))
+        for seed in (1, 2, 3)
+    )
     cache = DataCache(max_bytes=2 * 1600)
     first, second = cache.get(a), cache.get(b)
     assert cache.get(a) is first
@@ -69,4 +72,13 @@ def test_the_cache_keeps_the_data_sets_used_last_within_its_bytes() -> None:
 
 def test_the_cache_gives_a_data_set_that_it_cannot_keep() -> None:
     cache = DataCache(max_bytes=0)
-    assert cache.get(Dataset(training_size=5)).training.shape == (5, 2)
+    wanted = Specification(dataset=Dataset(training_size=5))
+    assert cache.get(wanted).training.shape == (5, 2)
+
+
+def test_the_cache_tells_normalized_rows_from_others() -> None:
+    cache = DataCache(max_bytes=10_000)
+    plain = Specification(dataset=Dataset(training_size=90, test_size=10))
+    normalized = plain.model_copy(update={"hyperparameters": Hyperparameters(normalize=True)})
+    assert cache.get(plain).training.max() > 1
+    assert cache.get(normalized).training.max() <= 1
