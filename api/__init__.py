@@ -19,6 +19,7 @@ from api import (
     observed,
     predict,
     problems,
+    steps,
 )
 from api.services import Services
 from api.serving import ServedJobs, ServedModels
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         ServedModels(named),
         ServedJobs(named),
     )
-    for part in (jobs, events, predict, models, inference, health, metrics, docs):
+    for part in (jobs, events, steps, predict, models, inference, health, metrics, docs):
         app.register_blueprint(part.blueprint)
     problems.register(app)
     access.register(app, settings, store)

@@ -31,6 +31,7 @@ _STATUS: dict[type[errors.NeuronServiceError], int] = {
     errors.NameTaken: 409,
     errors.TooManyModels: 409,
     errors.StaleModels: 503,
+    errors.NoAnswer: 503,
     errors.UnsafeRedis: 503,
 }
 

@@ -13,6 +13,7 @@ NeuronServiceError
 ├── NameTaken              the name is another owner's
 ├── TooManyModels          the limit of names is reached
 ├── StaleModels            which versions are current could not be read in the last second
+├── NoAnswer               no worker answered a question
 ├── LeaseLost              a worker no longer owns the job that it trains
 └── UnsafeRedis            this Redis may throw job records away
 """
@@ -106,6 +107,13 @@ class StaleModels(NeuronServiceError):
 
     def __init__(self) -> None:
         super().__init__("The model store does not answer; nothing is lost, try again.")
+
+
+class NoAnswer(NeuronServiceError):
+    """No worker answered a question."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This needs a worker, but {reason}; try again.")
 
 
 class LeaseLost(NeuronServiceError):

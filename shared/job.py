@@ -257,6 +257,33 @@ class Epoch(BaseModel):
     duration_seconds: float = Field(description="training and test; not part of the result")
 
 
+class Step(BaseModel):
+    """One step of training, one row: all that the neuron computes. Null: not finite."""
+
+    step: int = Field(description="counted from 1")
+    inputs: list[float]
+    weights: list[float] = Field(description="before the step")
+    weighted_inputs: list[float | None] = Field(description="inputᵢ·weightᵢ")
+    aggregate: float | None = Field(description="z = Σ inputᵢ·weightᵢ")
+    output: float | None = Field(description="f(z) = z")
+    label: float = Field(description="what the output should be: Σ inputᵢ")
+    cost: float | None = Field(description="(label - output)²")
+    cost_derivative: float | None = Field(description="d cost / d output = -2·(label - output)")
+    aggregate_gradient: float | None = Field(
+        description="d cost / d z = f'(z)·d cost / d output: the gradient before the activation"
+    )
+    weight_gradients: list[float | None] = Field(
+        description="d cost / d weightᵢ = inputᵢ·d cost / d z"
+    )
+    input_gradients: list[float | None] = Field(
+        description="d cost / d inputᵢ = weightᵢ·d cost / d z"
+    )
+    regularized_gradients: list[float | None] = Field(description="gradientᵢ + c·weightᵢ")
+    learning_rate: float
+    changes: list[float | None] = Field(description="regularized gradientᵢ·learning rate")
+    weights_after: list[float | None] = Field(description="weightᵢ - changeᵢ")
+
+
 class JobError(BaseModel):
     """Why a job failed."""
 

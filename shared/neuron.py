@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 def cost(label: float, output: float) -> float:
     """Squared error of one prediction: (label - output)²."""
-    return (label - output) ** 2
+    error = label - output
+    return error * error
 
 
 def cost_derivative(label: float, output: float) -> float:
@@ -86,9 +87,13 @@ class Neuron:
             for grad, weight in zip(self.w_grads, self.weights, strict=True)
         ]
 
+    def step(self, learning_rate: float) -> list[float]:
+        """(gradient + c·weight)·learning rate, for each weight: what learning subtracts from it."""
+        return [grad * learning_rate for grad in self.regularized_grads()]
+
     def learn_from_grads(self, learning_rate: float) -> None:
-        """weight ← weight - (gradient + c·weight)·learning rate, for each weight."""
+        """weight ← weight - step, for each weight."""
         self.weights = [
-            weight - grad * learning_rate
-            for weight, grad in zip(self.weights, self.regularized_grads(), strict=True)
+            weight - change
+            for weight, change in zip(self.weights, self.step(learning_rate), strict=True)
         ]

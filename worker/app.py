@@ -21,6 +21,7 @@ from shared.errors import UnsafeRedis
 from shared.logs import configure_logging
 from shared.settings import read_settings
 from shared.store import Store
+from worker.answers import answer_forever
 from worker.runner import Runner
 from worker.sweeper import sweep_forever
 from worker.warmup import KernelMismatch, warm_up
@@ -92,6 +93,12 @@ def _sweep(**_: Any) -> None:
 def _send_webhooks(**_: Any) -> None:
     arguments = (Store(settings, patient=True), _stopping)
     Thread(target=deliver_forever, args=arguments, name="webhooks", daemon=True).start()
+
+
+@worker_ready.connect
+def _answer_questions(**_: Any) -> None:
+    arguments = (Store(settings, patient=True), _stopping)
+    Thread(target=answer_forever, args=arguments, name="answers", daemon=True).start()
 
 
 @worker_shutting_down.connect

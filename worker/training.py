@@ -90,7 +90,7 @@ def train(
         started = time.monotonic()
         for start in range(step, len(data.training), rows):
             chunk = data.training[start : start + rows]
-            _train_chunk(chunk, current, hyperparameters, number, start)
+            train_rows(chunk, current, hyperparameters, number, start)
             if start + rows < len(data.training):
                 yield Chunk(start + rows, current.tolist())
         step = 0
@@ -99,9 +99,21 @@ def train(
         yield result
 
 
-def _train_chunk(
+def train_rows(
     rows: Floats, weights: Floats, hyperparameters: Hyperparameters, epoch: int, start: int
 ) -> None:
+    """One step a row; `weights` is changed in place.
+
+    Args:
+        rows: some that follow each other, shape (count, input_size).
+        weights: before and, on return, after them.
+        hyperparameters: of the job.
+        epoch: counted from 1.
+        start: how many rows of the epoch came before.
+
+    Raises:
+        Diverged
+    """
     rule = (hyperparameters.learning_rate.at(epoch), hyperparameters.regularization.coefficient)
     before = weights.copy()
     kernel.train(rows, weights, *rule)

@@ -23,7 +23,7 @@ ORDER: dict[str, set[str]] = {
     "tracing": set(), "telemetry": {"tracing"}, "observation": {"job", "store"},
     "store": {"errors", "job", "settings", "tracing"}, "queue": {"settings"},
     "outbox": {"job", "store"},
-    "models": {"errors", "store"},
+    "models": {"errors", "store"}, "questions": {"errors", "job", "store"},
 }  # fmt: skip
 
 
