@@ -24,7 +24,7 @@ lint: .venv/development ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/development ## how fast, as ratios in one run
+bench: .venv/development ## how fast, as ratios in one run (ARGS=peers: beside MLServer, which it installs)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: .venv/development ## kill, stop and cut the service for SECONDS=60 as SEED decides, and check it (ARGS=--mutants)

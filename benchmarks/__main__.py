@@ -1,6 +1,7 @@
-"""`python -m benchmarks [training|data|rest|serving]`: all of them when none is named.
+"""`python -m benchmarks [training|data|rest|serving|peers]`.
 
-Ends with 1 if a target is missed.
+All of them when none is named, but for `peers`: that one races MLServer, which it installs into
+a virtual environment of its own. Ends with 1 if a target is missed.
 """
 
 import sys
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from benchmarks.compiled import NoCompilerError
 from benchmarks.measure import Result, table
+from benchmarks.peers import peers
 from benchmarks.rest import rest
 from benchmarks.serving import NoWrkError, serving
 from benchmarks.training import data, training
@@ -20,14 +22,16 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "data": data,
     "rest": rest,
     "serving": serving,
+    "peers": peers,
 }
+WITHOUT_INSTALLING = [name for name in BENCHMARKS if name != "peers"]
 
 
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
 def main(names: tuple[str, ...]) -> None:
     """Run what is named, print one table."""
-    results = [result for name in names or BENCHMARKS for result in _run(name)]
+    results = [result for name in names or WITHOUT_INSTALLING for result in _run(name)]
     Console(width=140).print(table(results))
     sys.exit(any(result.met is False for result in results))
 

@@ -96,11 +96,11 @@ def _bare() -> Iterator[str]:
             process.terminate()
 
 
-def _await(url: str) -> None:
+def _await(url: str, body: object = ROW) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            if requests.post(url, json=ROW, timeout=5).ok:
+            if requests.post(url, json=body, timeout=5).ok:
                 return
         except requests.RequestException:
             pass
