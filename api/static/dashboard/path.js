@@ -1,0 +1,291 @@
+// The path of the weights: over the contours of the cost for two inputs, or as distances to 1 by
+// step for any number, from the whole way down to the last digit.
+//
+//   const path = mountPath(container, { api, job, epochs });
+//   path.update({ job, epochs }); path.mark(weights); path.destroy();
+
+import { distanceFigure, series } from "./distance_figure.js";
+import { aroundOne, button, calm, html, onWidth, short, subscript } from "./drawing.js";
+import { PathPoints } from "./path_points.js";
+import { View, planeFigure } from "./plane_figure.js";
+import { Surface } from "./surface.js";
+
+const SMALLEST = 4e-16;
+const LARGEST = 1e6;
+const BUTTON_ZOOM = 2.5;
+const TWEEN = 700;
+
+export function mountPath(container, options) {
+  const path = new Path(container, options);
+  return {
+    update: (news) => path.update(news),
+    mark: (weights) => path.mark(weights),
+    destroy: () => path.destroy(),
+  };
+}
+
+class Path {
+  #frame = null;
+  #pointers = new Map();
+
+  constructor(container, { api, job, epochs }) {
+    this.surface = new Surface(job.specification);
+    this.inputs = job.specification.dataset.input_size;
+    this.plane = this.inputs === 2;
+    this.marked = null;
+    this.fitting = "whole";
+    this.points = [];
+    this.source = new PathPoints(api, job, { changed: () => this.#pointsChanged(), failed: (error) => this.#missing(error) });
+    this.#build(container);
+    this.update({ job, epochs });
+  }
+
+  update({ job, epochs }) {
+    this.job = job;
+    this.source.update(job, epochs);
+  }
+
+  mark(weights) {
+    const at = weights?.every(Number.isFinite) ? weights.map((weight) => weight - 1) : null;
+    this.marked = at;
+    this.#draw();
+  }
+
+  destroy() {
+    cancelAnimationFrame(this.#frame);
+    this.source.destroy();
+    this.stopWatching();
+    this.root.remove();
+  }
+
+  #pointsChanged() {
+    this.points = this.source.all.map((point) => ({ ...point, at: point.weights.map((weight) => weight - 1) }));
+    this.trouble.textContent = "";
+    if (this.fitting) this.#look(this.#fit(this.fitting));
+    else this.#draw();
+  }
+
+  #missing(error) {
+    this.trouble.textContent = `Some of the path is missing: ${error.detail ?? error.message}`;
+  }
+
+  // What to look at.
+
+  get #end() {
+    return this.points.at(-1)?.at ?? [0, 0];
+  }
+
+  /** Center and half of the shorter side of a view that fits. */
+  #fit(what) {
+    if (what === "end") {
+      const others = [[0, 0], ...(this.surface.settling === null ? [] : [[this.surface.settling, this.surface.settling]])];
+      const reach = Math.max(...others.flatMap((other) => other.map((value, axis) => Math.abs(value - this.#end[axis]))));
+      return { center: this.#end, half: clamp(reach * 1.4) };
+    }
+    const near = this.points.map(({ at }) => at).filter((at) => at.every((value) => Math.abs(value) < 20));
+    const [left, right, low, high] = [0, 1].flatMap((axis) => {
+      const values = [0, ...near.map((at) => at[axis])];
+      return [Math.min(...values), Math.max(...values)];
+    });
+    const half = Math.max(right - left, high - low) / 2;
+    return { center: [(left + right) / 2, (low + high) / 2], half: clamp((half || 0.5) * 1.35) };
+  }
+
+  /** Looks there at once. */
+  #look({ center, half }) {
+    this.center = center;
+    this.half = half;
+    this.#draw();
+  }
+
+  /** Goes there, with each distance halving in the same time; at once for those who want no motion. */
+  #go(to) {
+    cancelAnimationFrame(this.#frame);
+    if (calm()) return this.#look(to);
+    const from = { center: this.center, half: this.half };
+    const begin = performance.now();
+    const frame = (now) => {
+      const part = Math.min(1, (now - begin) / TWEEN);
+      const half = from.half ** (1 - part) * to.half ** part;
+      const left = Math.abs(from.half / to.half - 1) < 0.01 ? 1 - part : (half - to.half) / (from.half - to.half);
+      this.#look({ half, center: to.center.map((value, axis) => value + (from.center[axis] - value) * left) });
+      if (part < 1) this.#frame = requestAnimationFrame(frame);
+      else this.#look(to);
+    };
+    this.#frame = requestAnimationFrame(frame);
+    return undefined;
+  }
+
+  #fitTo(what) {
+    this.fitting = what;
+    this.#go(this.#fit(what));
+  }
+
+  #goToOne() {
+    this.fitting = null;
+    this.#go({ center: [0, 0], half: this.half });
+  }
+
+  /** Zooms so that the point stays where it is seen: the end of the path, or the middle. */
+  #zoom(factor, about = this.#anchor) {
+    cancelAnimationFrame(this.#frame);
+    this.fitting = null;
+    const half = clamp(this.half * factor);
+    const kept = half / this.half;
+    this.#look({ half, center: about.map((value, axis) => value + (this.center[axis] - value) * kept) });
+  }
+
+  get #anchor() {
+    const near = [this.#end, [0, 0]].find((point) => this.view.shows(point));
+    return near ?? this.center;
+  }
+
+  #pan([right, up]) {
+    cancelAnimationFrame(this.#frame);
+    this.fitting = null;
+    this.#look({ half: this.half, center: [this.center[0] + right, this.center[1] + up] });
+  }
+
+  // Hands on the plot.
+
+  #key(event) {
+    if (!this.plane || event.ctrlKey || event.altKey || event.metaKey) return;
+    const step = this.half / 4;
+    const actions = {
+      "+": () => this.#zoom(1 / BUTTON_ZOOM), "=": () => this.#zoom(1 / BUTTON_ZOOM), "-": () => this.#zoom(BUTTON_ZOOM),
+      ArrowLeft: () => this.#pan([-step, 0]), ArrowRight: () => this.#pan([step, 0]),
+      ArrowUp: () => this.#pan([0, step]), ArrowDown: () => this.#pan([0, -step]),
+      Home: () => this.#fitTo("whole"), End: () => this.#fitTo("end"), 1: () => this.#goToOne(),
+    };
+    if (!actions[event.key]) return;
+    event.preventDefault();
+    actions[event.key]();
+  }
+
+  /** The wheel zooms where the plot has the focus; elsewhere it scrolls the page. */
+  #wheel(event) {
+    if (!this.plane || !(event.ctrlKey || document.activeElement === this.plot)) return;
+    event.preventDefault();
+    this.#zoom(1.0025 ** (event.deltaMode ? event.deltaY * 30 : event.deltaY), this.#under(event));
+  }
+
+  #under(event) {
+    const box = this.plot.getBoundingClientRect();
+    return this.view.point([event.clientX - box.left, event.clientY - box.top]);
+  }
+
+  #move(event) {
+    const before = this.#pointers.get(event.pointerId);
+    if (!this.plane || !before) return;
+    const others = [...this.#pointers.values()].filter((pointer) => pointer !== before);
+    this.#pointers.set(event.pointerId, event);
+    if (others.length) {
+      const apart = (one) => Math.hypot(one.clientX - others[0].clientX, one.clientY - others[0].clientY);
+      this.#zoom(apart(before) / Math.max(1, apart(event)), this.#under(others[0]));
+    } else {
+      this.#pan([(before.clientX - event.clientX) / this.view.scale, (event.clientY - before.clientY) / this.view.scale]);
+    }
+  }
+
+  // Drawing.
+
+  #draw() {
+    const width = this.plot.clientWidth;
+    const height = this.plot.clientHeight;
+    if (!width || !this.points.length) return;
+    if (this.plane) this.#drawPlane(width, height);
+    else this.#drawDistances(width, height);
+  }
+
+  #drawPlane(width, height) {
+    this.view = new View(this.center, this.half, width, height);
+    const wide = short(2 * this.half);
+    const text = `The path of the weights over the contours of the cost, ${wide} wide around `
+      + `w₁ = ${aroundOne(this.center[0], this.half)}, w₂ = ${aroundOne(this.center[1], this.half)}.`;
+    this.plot.replaceChildren(planeFigure(this.view, this.surface, this.points, this.#marks(), text));
+    this.width.textContent = `view ${wide} wide`;
+    this.zoom.value = -Math.log10(this.half);
+    this.zoom.ariaValueText = `view ${wide} wide`;
+    this.whole.setAttribute("aria-pressed", String(this.fitting === "whole"));
+    this.follow.setAttribute("aria-pressed", String(this.fitting === "end"));
+  }
+
+  #marks() {
+    const { settling } = this.surface;
+    const [first] = this.points;
+    return [
+      { kind: "target", name: "(1, 1): the right weights", at: [0, 0] },
+      ...(settling ? [{ kind: "settling", name: "where regularization pulls the weights", at: [settling, settling] }] : []),
+      ...(first.kind === "start" ? [{ kind: "start", name: "initial weights", at: first.at }] : []),
+      ...(this.marked ? [{ kind: "microscope", name: "the microscope's step", at: this.marked }] : []),
+    ];
+  }
+
+  #drawDistances(width, height) {
+    const text = `Distance of each weight to 1 by steps done, ending at ${this.#end.slice(0, 6).map((value) => short(Math.abs(value))).join(", ")}.`;
+    this.plot.replaceChildren(distanceFigure(width, height, this.points, this.marked, text));
+  }
+
+  #setPlane(plane) {
+    this.plane = plane;
+    this.#drawChoice();
+    this.#draw();
+  }
+
+  #drawChoice() {
+    this.choices.forEach((one, index) => one.setAttribute("aria-pressed", String(this.plane === (index === 0))));
+    for (const part of [this.tools, this.legend, this.hint]) part.hidden = !this.plane;
+    this.series.hidden = this.plane;
+  }
+
+  #build(container) {
+    this.plot = html("div", { class: "wp-plot", tabindex: "0", role: "group", "aria-label": "Path of the weights: plus and minus zoom, arrow keys move" });
+    this.plot.addEventListener("keydown", (event) => this.#key(event));
+    this.plot.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    this.plot.addEventListener("pointerdown", (event) => {
+      this.#pointers.set(event.pointerId, event);
+      this.plot.setPointerCapture(event.pointerId);
+    });
+    this.plot.addEventListener("pointermove", (event) => this.#move(event));
+    for (const end of ["pointerup", "pointercancel"]) this.plot.addEventListener(end, (event) => this.#pointers.delete(event.pointerId));
+    this.trouble = html("p", { class: "wp-trouble", role: "status" });
+    this.root = html("div", { class: "weights-path" }, this.#buildTools(), this.plot, ...this.#buildLegend(), this.trouble);
+    container.append(this.root);
+    this.#drawChoice();
+    this.stopWatching = onWidth(this.plot, () => this.#draw());
+  }
+
+  #buildTools() {
+    this.choices = [
+      button("Plane", "Plane of both weights", () => this.#setPlane(true)),
+      button("Distance", "Distance of each weight to 1 by step", () => this.#setPlane(false)),
+    ];
+    this.zoom = html("input", { type: "range", min: -Math.log10(2), max: -Math.log10(SMALLEST), step: 0.01, "aria-label": "zoom" });
+    this.zoom.addEventListener("input", () => this.#zoom(10 ** -this.zoom.valueAsNumber / this.half));
+    this.whole = button("Whole path", "Whole path", () => this.#fitTo("whole"));
+    this.follow = button("Follow the end", "Follow the end of the path", () => this.#fitTo("end"));
+    this.width = html("span", { class: "wp-width" });
+    this.tools = html("div", { class: "wp-tools" },
+      button("−", "Zoom out", () => this.#zoom(BUTTON_ZOOM)), this.zoom, button("+", "Zoom in", () => this.#zoom(1 / BUTTON_ZOOM)),
+      this.whole, this.follow, button("(1, 1)", "Centre on (1, 1)", () => this.#goToOne()), this.width);
+    const choice = html("div", { class: "wp-tools", role: "group", "aria-label": "drawing", hidden: this.inputs !== 2 }, this.choices);
+    return html("div", { class: "wp-bar" }, choice, this.tools);
+  }
+
+  #buildLegend() {
+    const entry = (kind, text) => html("li", { class: kind && `key-${kind}` }, text);
+    this.legend = html("ul", { class: "wp-legend" },
+      entry("path", "path, with a dot for each epoch"), entry("start", "initial weights"), entry("target", "(1, 1): the right weights"),
+      this.surface.settling ? entry("settling", `where regularization pulls them: ${aroundOne(this.surface.settling, 10 ** (Math.floor(Math.log10(Math.abs(this.surface.settling))) - 2))}`) : null,
+      entry("microscope", "the microscope's step"), entry("contour", "same mean cost"));
+    this.hint = html("p", { class: "ms-keys" }, html("kbd", {}, "+ −"), " or the wheel zoom ", html("kbd", {}, "← → ↑ ↓"), " or dragging move ",
+      html("kbd", {}, "Home"), " whole path ", html("kbd", {}, "End"), " its end ", html("kbd", {}, "1"), " to (1, 1)");
+    this.series = html("ul", { class: "wp-legend" },
+      Array.from({ length: Math.min(this.inputs, 8) }, (_, index) => entry(series(index), `w${subscript(index + 1)}`)),
+      this.inputs > 8 ? entry("", `… ${this.inputs - 8} more, in the same colours again`) : null,
+      this.inputs > 2 ? entry("", "A plane can show two weights only; these are the distances of all.") : null);
+    return [this.legend, this.series, this.hint];
+  }
+}
+
+const clamp = (half) => Math.max(SMALLEST, Math.min(half, LARGEST));

@@ -1,0 +1,79 @@
+// The weights on their way: before the first step, along the epochs, after each commit.
+
+const FINE_EPOCHS = 12;
+const FINE_COUNT = 60;
+
+export class PathPoints {
+  #segments = new Map();
+  #asked = new Set();
+  #stop = new AbortController();
+  #asking = Promise.resolve();
+
+  /** `changed()` is called whenever there are more points, `failed(error)` when some are missing. */
+  constructor(api, job, { changed, failed }) {
+    this.api = api;
+    this.changed = changed;
+    this.failed = failed;
+    this.all = [];
+    this.job = job;
+  }
+
+  /** [{done, weights, epoch, kind}] by the number of steps done; kind: start, step or commit. */
+  update(job, epochs) {
+    this.job = job;
+    this.epochs = epochs;
+    const begun = Math.min(epochs.length + (job.error?.code === "diverged" ? 1 : 0), FINE_EPOCHS);
+    for (let epoch = 1; epoch <= begun; epoch += 1) this.#ask(epoch);
+    this.#collect();
+  }
+
+  destroy() {
+    this.#stop.abort();
+  }
+
+  #collect() {
+    const { job, epochs } = this;
+    const size = job.progress.steps;
+    const start = job.initial_weights && { done: 0, weights: job.initial_weights, epoch: 0, kind: "start" };
+    const commits = epochs.map(({ epoch, weights }) => ({ done: epoch * size, weights, epoch, kind: "commit" }));
+    this.all = [...(start ? [start] : []), ...commits, ...[...this.#segments.values()].flat()]
+      .filter(({ weights }) => weights.every(Number.isFinite))
+      .sort((one, other) => one.done - other.done);
+    this.changed();
+  }
+
+  /** One request at a time; what the service refuses is left out, and asked for with the next update. */
+  #ask(epoch) {
+    if (this.#asked.has(epoch)) return;
+    this.#asked.add(epoch);
+    this.#asking = this.#asking.then(() => this.#fetch(epoch)).catch((error) => {
+      this.#asked.delete(epoch);
+      if (error.name !== "AbortError") this.failed(error);
+    });
+  }
+
+  async #fetch(epoch) {
+    const size = this.job.progress.steps;
+    for (const { first, every, count } of epoch === 1 ? decades(size) : evenly(size)) {
+      const query = `epoch=${epoch}&step=${first}&count=${count}&every=${every}`;
+      const page = await this.api.get(`/v1/jobs/${this.job.id}/steps?${query}`, { signal: this.#stop.signal });
+      this.#segments.set(`${epoch}/${first}`, page.steps.map(({ step, weights }) => (
+        { done: (epoch - 1) * size + step - 1, weights, epoch, kind: "step" })));
+      this.#collect();
+    }
+  }
+}
+
+/** Every step to 100, every tenth to 1000, and so on: most is learned in the first few hundred. */
+function decades(size) {
+  const parts = [{ first: 2, every: 1, count: 99 }];
+  for (let every = 10; every * 10 + 1 <= size; every *= 10) {
+    parts.push({ first: every * 10 + 1, every, count: 90 });
+  }
+  return parts.filter(({ first }) => first <= size);
+}
+
+function evenly(size) {
+  const every = Math.ceil(size / FINE_COUNT);
+  return 1 + every <= size ? [{ first: 1 + every, every, count: FINE_COUNT }] : [];
+}
