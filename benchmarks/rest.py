@@ -70,8 +70,11 @@ def _requests(http: requests.Session, job: str) -> Iterator[Result]:
     row = {"inputs": [[2.2, 1.5]]}
     read = _median_ms(lambda: http.get(job, timeout=5))
     predict = _median_ms(lambda: http.post(f"{job}/predict", json=row, timeout=5))
+    last = {"epoch": 10, "step": 499_981, "count": 20}
+    steps = _median_ms(lambda: http.get(f"{job}/steps", params=last, timeout=5))
     yield limited("GET /v1/jobs/{id}, median of 500", read, "ms", 3)
     yield limited("predict one row, median of 500", predict, "ms")
+    yield limited("the last 20 steps of the published run, median of 500", steps, "ms", 100)
 
 
 def _median_ms(request: Callable[[], requests.Response]) -> float:
