@@ -129,7 +129,7 @@ def test_every_route_says_503_and_all_goes_on_when_redis_is_back(
     redis.send(signal.SIGSTOP) if how == "frozen" else redis.kill()
     try:
         eventually(lambda: names_are_stale(http.base), "named models, kept for a second, given up")
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(24) as pool:
             list(pool.map(lambda route: check_says_503(http.base, *route), routes))
         assert http.get("/healthz").status_code == 200
     finally:
