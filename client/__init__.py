@@ -28,10 +28,15 @@ from client.results import (
     JobError,
     JobPage,
     LearningRate,
+    Model,
+    ModelVersion,
     Prediction,
     Progress,
     Regularization,
     Specification,
+    Step,
+    StepPage,
+    Webhook,
 )
 
 __all__ = [
@@ -53,6 +58,8 @@ __all__ = [
     "JobFailed",
     "JobPage",
     "LearningRate",
+    "Model",
+    "ModelVersion",
     "NeuronClient",
     "NeuronError",
     "NotFound",
@@ -61,9 +68,12 @@ __all__ = [
     "Regularization",
     "Specification",
     "StatusEvent",
+    "Step",
+    "StepPage",
     "TooManyRequests",
     "Unauthorized",
     "Unavailable",
     "UnexpectedAnswer",
     "WaitTimeout",
+    "Webhook",
 ]

@@ -8,14 +8,24 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 import requests
 
 from client.errors import JobFailed, UnexpectedAnswer, WaitTimeout
 from client.events import Event, Watch
-from client.results import Epoch, EpochPage, Job, JobPage, Prediction, decode
+from client.results import (
+    Epoch,
+    EpochPage,
+    Job,
+    JobPage,
+    Model,
+    ModelList,
+    Prediction,
+    StepPage,
+    decode,
+)
 from client.transport import Timeout, Transport
 
 Result = TypeVar("Result")
@@ -24,13 +34,26 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 
 
+class JobFields(TypedDict, total=False):
+    """What a job is made of; what is left out, or None, is as in the published run."""
+
+    dataset: Mapping[str, object] | None
+    hyperparameters: Mapping[str, object] | None
+    name: str | None
+    metadata: Mapping[str, str] | None
+    priority: str | None
+    time_limit_seconds: float | None
+    webhook: Mapping[str, str] | None
+
+
 class NeuronClient:
     """The training service at ``base_url``. One client for one thread.
 
-    Every request may be repeated without harm (a create carries an Idempotency-Key), so each is
-    retried up to ``retries`` times when the connection fails or times out, or the answer is cut
-    short, 429, 502, 503 or 504: at once, then after exponentially growing pauses with jitter, or
-    when Retry-After says (unless it says more than a minute: then the refusal is raised).
+    Requests may be repeated without harm (a create carries an Idempotency-Key; for the exception
+    see ``roll_back_model``), so each is retried up to ``retries`` times when the connection fails
+    or times out, or the answer is cut short, 429, 502, 503 or 504: at once, then after
+    exponentially growing pauses with jitter, or when Retry-After says (unless it says more than
+    a minute: then the refusal is raised).
     ``timeout`` is in seconds: one for connecting and for reading, or a pair.
 
     ``api_key`` comes from the environment's ``NEURON_API_KEY`` if left out; "" sends none.
@@ -73,12 +96,9 @@ class NeuronClient:
     def create_job(
         self,
         *,
-        dataset: Mapping[str, object] | None = None,
-        hyperparameters: Mapping[str, object] | None = None,
-        name: str | None = None,
-        metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         wait: int | None = None,
+        **job: Unpack[JobFields],
     ) -> Job:
         """Post a job; what is left out is as in the published run.
 
@@ -89,18 +109,7 @@ class NeuronClient:
 
         Raises ValueError for a key that is not visible ASCII, or for numbers that are not finite.
         """
-        given: dict[str, object] = {"name": name}
-        parts = {"dataset": dataset, "hyperparameters": hyperparameters, "metadata": metadata}
-        given.update((part, fields and dict(fields)) for part, fields in parts.items())
-        key = str(uuid.uuid4()) if idempotency_key is None else checked_key(idempotency_key)
-        response = self._transport.send(
-            "POST",
-            "/v1/jobs",
-            body={part: value for part, value in given.items() if value is not None},
-            headers={"Idempotency-Key": key} | ({"Prefer": f"wait={wait}"} if wait else {}),
-            patience=wait or 0,
-        )
-        return self._decoded(Job, response)
+        return self._created("/v1/jobs", idempotency_key, wait, body=_body(job))
 
     def list_jobs(
         self,
@@ -113,7 +122,7 @@ class NeuronClient:
         """One page of the jobs in any of these states and with all of these metadata."""
         query: dict[str, object] = {"status": list(status), "limit": limit, "after": after}
         query |= {f"metadata.{key}": value for key, value in (metadata or {}).items()}
-        return self._decoded(JobPage, self._transport.send("GET", "/v1/jobs", query=query))
+        return self._asked(JobPage, "GET", "/v1/jobs", query=query)
 
     def iter_jobs(
         self,
@@ -131,14 +140,12 @@ class NeuronClient:
 
     def get_job(self, job_id: str) -> Job:
         """The job as it stands now."""
-        return self._decoded(Job, self._transport.send("GET", _path(job_id)))
+        return self._asked(Job, "GET", _path(job_id))
 
     def epochs(self, job_id: str, *, after: int = 0, limit: int | None = None) -> EpochPage:
         """One page of the epochs committed so far, from the one following ``after``."""
         query = {"after": after or None, "limit": limit}
-        return self._decoded(
-            EpochPage, self._transport.send("GET", _path(job_id, "epochs"), query=query)
-        )
+        return self._asked(EpochPage, "GET", _path(job_id, "epochs"), query=query)
 
     def iter_epochs(
         self, job_id: str, *, after: int = 0, limit: int | None = None
@@ -149,6 +156,16 @@ class NeuronClient:
             page = self.epochs(job_id, after=after, limit=limit)
             yield from page.epochs
             after, more = page.next or 0, page.has_more and page.next is not None
+
+    def steps(
+        self, job_id: str, *, epoch: int = 1, step: int = 1, count: int = 1, every: int = 1
+    ) -> StepPage:
+        """Every number of ``count`` steps of an epoch, from ``step`` on, each ``every``-th.
+
+        Epochs and steps are counted from 1. Raises ``Conflict`` for what is not trained yet.
+        """
+        query = {"epoch": epoch, "step": step, "count": count, "every": every}
+        return self._asked(StepPage, "GET", _path(job_id, "steps"), query=query)
 
     def watch(self, job_id: str, after: str | None = None) -> Iterator[Event]:
         """What has happened to the job and what happens, live, until it has ended.
@@ -188,24 +205,92 @@ class NeuronClient:
 
     def cancel(self, job_id: str) -> Job:
         """Cancel the job for good. Raises ``Conflict`` when it has ended otherwise."""
-        return self._decoded(Job, self._transport.send("POST", _path(job_id, "cancel")))
+        return self._asked(Job, "POST", _path(job_id, "cancel"))
+
+    def pause(self, job_id: str) -> Job:
+        """Stop training; what is committed stays. Raises ``Conflict`` when the job has ended."""
+        return self._asked(Job, "POST", _path(job_id, "pause"))
+
+    def resume(self, job_id: str) -> Job:
+        """Go on with a paused job. Raises ``Conflict`` when it has ended."""
+        return self._asked(Job, "POST", _path(job_id, "resume"))
+
+    def retry(self, job_id: str) -> Job:
+        """Queue a failed job again, to go on after its last commit.
+
+        Raises ``Conflict`` when it has not failed, ``TooManyRequests`` when too many are open.
+        """
+        return self._asked(Job, "POST", _path(job_id, "retry"))
+
+    def verify(
+        self, job_id: str, *, idempotency_key: str | None = None, wait: int | None = None
+    ) -> Job:
+        """A new job that trains the committed epochs again and compares them, to the bit.
+
+        It succeeds if they are the same, and fails with the code ``mismatch`` if not. Keys and
+        ``wait`` as in ``create_job``. Raises ``Conflict`` when no epoch is committed.
+        """
+        return self._created(_path(job_id, "verify"), idempotency_key, wait)
 
     def delete(self, job_id: str) -> None:
         """Forget an ended job. Raises ``Conflict`` while it has not ended."""
         self._transport.send("DELETE", _path(job_id), gone_after_retry=True)
 
     def predict(
-        self, job_id: str, inputs: Sequence[Sequence[float]], epoch: int | None = None
+        self,
+        job_id: str,
+        inputs: Sequence[Sequence[float]],
+        epoch: int | None = None,
+        *,
+        explain: bool = False,
     ) -> Prediction:
         """What the job's neuron makes of each row, with its last weights or an epoch's.
 
+        With ``explain``, the weighted inputs that make up each output come too.
+
         Raises ``Conflict`` while the job has no weights, ValueError for numbers not finite.
         """
-        body: dict[str, object] = {"inputs": [list(row) for row in inputs]}
+        chosen = {} if epoch is None else {"epoch": epoch}
+        return self._predicted(_path(job_id, "predict"), inputs, explain, chosen)
+
+    def put_model(self, name: str, job_id: str, epoch: int | None = None) -> Model:
+        """Point a name at the weights of a job's last committed epoch, or of another one.
+
+        The service answers by the new version within a second. Raises ``Conflict`` while the job
+        has no such weights, ``BadRequest`` for a name that does not fit.
+        """
+        body: dict[str, object] = {"job_id": job_id}
         if epoch is not None:
             body["epoch"] = epoch
-        response = self._transport.send("POST", _path(job_id, "predict"), body=body)
-        return self._decoded(Prediction, response)
+        return self._asked(Model, "PUT", _model_path(name), body=body)
+
+    def list_models(self) -> tuple[Model, ...]:
+        """All models, by name, with their current versions only."""
+        return self._asked(ModelList, "GET", "/v1/models").models
+
+    def get_model(self, name: str) -> Model:
+        """The model, with its history."""
+        return self._asked(Model, "GET", _model_path(name))
+
+    def roll_back_model(self, name: str, version: int | None = None) -> Model:
+        """Serve a version again, or what was served before the current one was put.
+
+        Without ``version`` it is not retried, since doing it twice goes back twice. Raises
+        ``Conflict`` when nothing was served before.
+        """
+        body = {} if version is None else {"version": version}
+        path = _model_path(name, "rollback")
+        return self._asked(Model, "POST", path, body=body, retried=version is not None)
+
+    def delete_model(self, name: str) -> None:
+        """Forget the model and its history; jobs keep their weights."""
+        self._transport.send("DELETE", _model_path(name), gone_after_retry=True)
+
+    def predict_with_model(
+        self, name: str, inputs: Sequence[Sequence[float]], *, explain: bool = False
+    ) -> Prediction:
+        """As ``predict``, by the model's current version, or the one a second ago."""
+        return self._predicted(_model_path(name, "predict"), inputs, explain)
 
     def ready(self) -> bool:
         """Whether the service answers and has a worker; asked once, without retries."""
@@ -214,12 +299,33 @@ class NeuronClient:
         except requests.RequestException:
             return False
 
+    def _created(
+        self, path: str, key: str | None, wait: int | None, body: Mapping[str, object] | None = None
+    ) -> Job:
+        sent = str(uuid.uuid4()) if key is None else checked_key(key)
+        headers = {"Idempotency-Key": sent} | ({"Prefer": f"wait={wait}"} if wait else {})
+        return self._asked(Job, "POST", path, body=body, headers=headers, patience=wait or 0)
+
+    def _predicted(
+        self,
+        path: str,
+        inputs: Sequence[Sequence[float]],
+        explain: bool,
+        chosen: Mapping[str, object] | None = None,
+    ) -> Prediction:
+        body = {"inputs": [list(row) for row in inputs], **(chosen or {})}
+        query = {"explain": "true"} if explain else None
+        return self._asked(Prediction, "POST", path, body=body, query=query)
+
     def _changed(self, job_id: str, etag: str | None) -> tuple[Job | None, str | None]:
         headers = {"If-None-Match": etag} if etag else {}
         response = self._transport.send("GET", _path(job_id), headers=headers)
         if response.status_code == requests.codes.not_modified:
             return None, etag
         return self._decoded(Job, response), response.headers.get("ETag")
+
+    def _asked(self, kind: type[Result], method: str, path: str, **how: Any) -> Result:
+        return self._decoded(kind, self._transport.send(method, path, **how))
 
     def _decoded(self, kind: type[Result], response: requests.Response) -> Result:
         try:
@@ -240,6 +346,19 @@ def checked_key(key: str) -> str:
 
 def _path(job_id: str, *rest: str) -> str:
     return "/".join(("/v1/jobs", quote(job_id, safe=""), *rest))
+
+
+def _model_path(name: str, *rest: str) -> str:
+    return "/".join(("/v1/models", quote(name, safe=""), *rest))
+
+
+def _body(job: JobFields) -> dict[str, object]:
+    """The fields that are given, as JSON has them."""
+    return {
+        field: dict(value) if isinstance(value, Mapping) else value
+        for field, value in job.items()
+        if value is not None
+    }
 
 
 def _succeeded(job: Job) -> Job:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import click
 
-from client.article import accuracy_line, article, js_number
-from client.client import NeuronClient
-from client.display import event_line, print_epochs, print_job, print_jobs, progress_shown
+from client.article import accuracy_line, article
+from client.client import JobFields, NeuronClient
+from client.display import (
+    event_line,
+    print_epochs,
+    print_job,
+    print_jobs,
+    print_sums,
+    progress_shown,
+)
 from client.events import StatusEvent
+from client.job_options import specification, specification_options
+from client.model_commands import models
 from client.options import (
     API_KEY,
     API_KEY_ATTRIBUTES,
@@ -26,12 +34,13 @@ from client.options import (
     URL,
     URL_ATTRIBUTES,
     Commands,
-    Row,
     Settings,
     common,
     fail,
+    given_rows,
     key,
     pairs,
+    row_options,
 )
 from client.results import Epoch, Job
 
@@ -53,7 +62,7 @@ def main(ctx: click.Context, url: str, as_json: bool, api_key: str) -> None:
     \b
     Exit codes:
       0    done
-      1    the job failed or was cancelled (train, demo, watch)
+      1    the job failed or was cancelled (train, demo, watch, verify)
       2    the command line is wrong
       3    the service refused the request (4xx)
       4    the service cannot be reached or is unavailable
@@ -83,47 +92,28 @@ def demo(settings: Settings, without_regularization: bool) -> None:
 
 @main.command()
 @common
-@click.option("--epochs", type=int)
-@click.option("--training-size", type=int, help="Rows to learn from.")
-@click.option("--test-size", type=int, help="Rows to measure the accuracy with.")
-@click.option("--input-size", type=int, help="Numbers in a row.")
-@click.option("--low", type=NUMBER, help="Smallest input.")
-@click.option("--high", type=NUMBER, help="Largest input.")
-@click.option("--generator", type=click.Choice(["seedrandom", "pcg64"]))
-@click.option("--seed", help="Digits are an integer, anything else is text.")
-@click.option("--text-seed", is_flag=True, help="Digits are text too.")
-@click.option("--learning-rate", type=NUMBER, help="The same rate in every epoch.")
-@click.option("--learning-rate-scale", type=NUMBER, help="Epoch e learns at 1/(2·scale·e).")
-@click.option("--regularization", type=click.Choice(["published", "l2", "none"]))
-@click.option("--strength", type=NUMBER, help="Of the regularization.")
-@click.option("--weight-low", type=NUMBER, help="Smallest initial weight.")
-@click.option("--weight-high", type=NUMBER, help="Largest initial weight.")
-@click.option("--error-margin-percent", type=NUMBER, help="How far off still counts as correct.")
+@specification_options
 @click.option("--name", help="For people.")
 @metadata_option
+@click.option("--priority", type=click.Choice(["high", "normal", "low"]))
+@click.option("--time-limit", type=NUMBER, metavar="SECONDS", help="Longer training fails.")
+@click.option("--webhook", metavar="URL", help="Where the end is announced.")
+@click.option("--webhook-secret", help="Signs it; other users of the machine can see options.")
 @click.option("--idempotency-key", callback=key, help="The same key makes the same job.")
 @click.option("--detach", is_flag=True, help="Only submit; print the job's id.")
 def train(
     settings: Settings,
     /,
-    name: str | None,
-    metadata: dict[str, str],
     idempotency_key: str | None,
     detach: bool,
     **given: Any,
 ) -> None:
     """Train a neuron. What is not given is as in the published run."""
-    dataset, hyperparameters = _dataset(given), _hyperparameters(given)
+    wanted = _wanted(given)
     with settings.client() as client:
 
         def submit() -> Job:
-            return client.create_job(
-                dataset=dataset or None,
-                hyperparameters=hyperparameters or None,
-                name=name,
-                metadata=metadata or None,
-                idempotency_key=idempotency_key,
-            )
+            return client.create_job(idempotency_key=idempotency_key, **wanted)
 
         if detach:
             submitted = submit()
@@ -133,34 +123,18 @@ def train(
     settings.answer(asdict(job), lambda: print_job(job))
 
 
-def _given(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: given[name] for name in names if given[name] is not None}
-
-
-def _dataset(given: Mapping[str, Any]) -> dict[str, Any]:
-    fields = _given(given, "input_size", "training_size", "test_size", "low", "high", "generator")
-    seed, as_text = given["seed"], given["text_seed"]
-    if as_text and seed is None:
-        raise click.UsageError("--text-seed needs a --seed.")
-    if seed is not None:
-        is_integer = not as_text and re.fullmatch("-?[0-9]+", seed)
-        fields["seed"] = int(seed) if is_integer else seed
-    return fields
-
-
-def _hyperparameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    fields = _given(given, "epochs", "weight_low", "weight_high", "error_margin_percent")
-    rate, scale = given["learning_rate"], given["learning_rate_scale"]
-    if rate is not None and scale is not None:
-        raise click.UsageError("--learning-rate and --learning-rate-scale exclude each other.")
-    if rate is not None:
-        fields["learning_rate"] = {"schedule": "constant", "rate": rate}
-    if scale is not None:
-        fields["learning_rate"] = {"schedule": "inverse_epoch", "scale": scale}
-    if given["regularization"] or given["strength"] is not None:
-        kind = {"kind": given["regularization"] or "published"}
-        fields["regularization"] = kind | _given(given, "strength")
-    return fields
+def _wanted(given: Mapping[str, Any]) -> JobFields:
+    url, secret = given["webhook"], given["webhook_secret"]
+    if secret and not url:
+        raise click.UsageError("--webhook-secret needs a --webhook.")
+    return {
+        **specification(given),
+        "name": given["name"],
+        "metadata": given["metadata"] or None,
+        "priority": given["priority"],
+        "time_limit_seconds": given["time_limit"],
+        "webhook": {"url": url} | ({"secret": secret} if secret else {}) if url else None,
+    }
 
 
 def _followed(client: NeuronClient, submit: Callable[[], Job], line_per_epoch: bool = False) -> Job:
@@ -273,50 +247,52 @@ def watch(settings: Settings, job: str, after: str | None) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @common
 @click.argument("job")
-@click.argument("numbers", nargs=-1, type=NUMBER)
-@click.option("--row", "rows", multiple=True, type=Row(), help="One more row; may be repeated.")
+@row_options
 @click.option("--epoch", type=int, help="With this epoch's weights instead of the last.")
 def predict(
     settings: Settings,
+    /,
     job: str,
-    numbers: tuple[float, ...],
-    rows: tuple[list[float], ...],
     epoch: int | None,
+    explain: bool,
+    **rows: Any,
 ) -> None:
     """Let a trained neuron add, as in: predict JOB 2.2 1.5.
 
     Without NUMBERS and --row, rows are read from stdin, one a line.
     """
-    inputs = [*([list(numbers)] if numbers else []), *rows] or _rows_from_stdin()
+    inputs = given_rows(**rows)
     with settings.client() as client:
-        answer = client.predict(job, inputs, epoch)
-
-    def print_sums() -> None:
-        bounds: Sequence[float | None] = answer.error_bounds or (None,) * len(inputs)
-        for row, output, bound in zip(inputs, answer.outputs, bounds, strict=True):
-            total = " + ".join(map(js_number, row))
-            error = "" if bound is None else f" (-/+{bound:.3g})"
-            click.echo(f"{total} = {js_number(output)}{error}")
-
-    settings.answer(asdict(answer), print_sums)
-
-
-def _rows_from_stdin() -> list[list[float]]:
-    lines = [] if sys.stdin.isatty() else [line for line in sys.stdin if line.strip()]
-    if not lines:
-        raise click.UsageError("Nothing to add: give numbers, --row or rows on stdin.")
-    return [Row().convert(line, None, None) for line in lines]
+        answer = client.predict(job, inputs, epoch, explain=explain)
+    settings.answer(asdict(answer), lambda: print_sums(inputs, answer))
 
 
 @main.command()
 @common
 @click.argument("job")
-def cancel(settings: Settings, job: str) -> None:
-    """Cancel a job for good."""
+def verify(settings: Settings, job: str) -> None:
+    """Train a job's epochs again and compare, to the bit."""
     with settings.client() as client:
-        cancelled = client.cancel(job)
-    text = f"job {cancelled.id} is {cancelled.status}"
-    settings.answer(asdict(cancelled), lambda: click.echo(text))
+        verified = _followed(client, lambda: client.verify(job))
+    text = f"all {verified.progress.epoch} epochs of job {job} are the same, to the bit"
+    settings.answer(asdict(verified), lambda: click.echo(text))
+
+
+def _changing(name: str, change: Callable[[NeuronClient, str], Job], purpose: str) -> None:
+    @main.command(name, help=purpose)
+    @common
+    @click.argument("job")
+    def command(settings: Settings, job: str) -> None:
+        with settings.client() as client:
+            changed = change(client, job)
+        text = f"job {changed.id} is {changed.status}"
+        settings.answer(asdict(changed), lambda: click.echo(text))
+
+
+_changing("pause", NeuronClient.pause, "Stop training a job, until it is resumed.")
+_changing("resume", NeuronClient.resume, "Go on with a paused job.")
+_changing("retry", NeuronClient.retry, "Queue a failed job again.")
+_changing("cancel", NeuronClient.cancel, "Cancel a job for good.")
 
 
 @main.command()
@@ -328,3 +304,6 @@ def delete(settings: Settings, job: str) -> None:
         client.delete(job)
     document = {"id": job, "deleted": True}
     settings.answer(document, lambda: click.echo(f"job {job} is deleted"))
+
+
+main.add_command(models)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from client.article import js_number, round_n_places
 from client.events import Event, StatusEvent
-from client.results import Epoch, Job
+from client.results import Epoch, Job, Model, ModelVersion, Prediction, Webhook
 
 Say = Callable[[str], None]
 
@@ -118,22 +119,68 @@ def print_job(job: Job) -> None:
         "status": standing(job) + _eta(job),
         "error": job.error and job.error.detail,
         "largest learning rate": _largest_rate(job),
+        "verifies": job.verifies and f"job {job.verifies}",
         "name": job.name,
         "metadata": ", ".join(f"{key}={value}" for key, value in job.metadata.items()),
         "data": f"{dataset.training_size} + {dataset.test_size} rows of {dataset.input_size} in "
         f"[{js_number(dataset.low)}, {js_number(dataset.high)}], "
-        f"{dataset.generator}, seed {dataset.seed}",
+        f"{dataset.generator}, seed {dataset.seed}{', normalized' if wanted.normalize else ''}",
         "learning rate": _with_number(schedule.schedule, pace),
         "regularization": _with_number(penalty.kind, penalty.strength),
+        "priority": None if job.priority == "normal" else job.priority,
         "epochs": f"{job.progress.epoch}/{job.progress.epochs}",
         "accuracy": percent(job.accuracy),
         "initial weights": _numbers(job.initial_weights),
         "weights": _numbers(job.weights),
+        "digest": job.digest,
+        "webhook": job.webhook and _delivery(job.webhook),
         "created": _moment(job.created_at),
         "started": _moment(job.started_at),
         "ended": _moment(job.ended_at),
     }
     _print_table(None, [(key, value) for key, value in properties.items() if value])
+
+
+def print_sums(inputs: Sequence[Sequence[float]], answer: Prediction) -> None:
+    """A line a row: the sum, by way of the weighted inputs if they are told, and its bound."""
+    for i, row in enumerate(inputs):
+        sides = [row, *([answer.weighted_inputs[i]] if answer.weighted_inputs else [])]
+        total = " = ".join(" + ".join(map(js_number, side)) for side in sides)
+        bound = f" (-/+{answer.error_bounds[i]:.3g})" if answer.error_bounds else ""
+        click.echo(f"{total} = {js_number(answer.outputs[i])}{bound}")
+
+
+def print_models(models: Iterable[Model]) -> None:
+    """A line a model."""
+    rows = [(model.name, *_version(model)) for model in models]
+    _print_table(("model", *_VERSION_TITLES), rows)
+
+
+def print_model(model: Model) -> None:
+    """A line a version, with a mark at the current one."""
+    rows = [
+        ("current" if version.version == model.version else "", *_version(version))
+        for version in model.versions
+    ]
+    _print_table((model.name, *_VERSION_TITLES), rows)
+
+
+_VERSION_TITLES = ("version", "job", "epoch", "weights", "put")
+
+
+def _version(version: ModelVersion) -> tuple[str, ...]:
+    return (
+        str(version.version),
+        version.job_id,
+        str(version.epoch),
+        _numbers(version.weights),
+        _moment(version.created_at),
+    )
+
+
+def _delivery(webhook: Webhook) -> str:
+    error = f", {webhook.error}" if webhook.error else ""
+    return f"{webhook.url}: {webhook.status}, {webhook.attempts} sent{error}"
 
 
 def _largest_rate(job: Job) -> str:

@@ -8,7 +8,7 @@ NeuronError
 │   ├── Unauthorized      401: the API key is missing or wrong
 │   ├── Forbidden         403: the API key lacks a scope
 │   ├── NotFound          404
-│   ├── Conflict          409: not in the job's present state
+│   ├── Conflict          409: not in the present state
 │   ├── TooManyRequests   429
 │   └── Unavailable       502, 503, 504
 ├── JobFailed             the job ended as failed or cancelled: job
@@ -89,11 +89,11 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """404: no such job or epoch."""
+    """404: no such job, epoch, model or version."""
 
 
 class Conflict(ApiError):
-    """409: not in the job's present state."""
+    """409: not in the present state of the job or the model."""
 
 
 class TooManyRequests(ApiError):

@@ -155,6 +155,28 @@ class Row(click.ParamType[list[float]]):
         return [NUMBER.convert(number, param, ctx) for number in numbers]
 
 
+def row_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes rows to add; ``given_rows`` gets all but ``explain``."""
+    for option in (
+        click.option("--explain", is_flag=True, help="Show the weighted inputs too."),
+        click.option("--row", "rows", multiple=True, type=Row(), help="One more; may be repeated."),
+        click.argument("numbers", nargs=-1, type=NUMBER),
+    ):
+        command = option(command)
+    return command
+
+
+def given_rows(numbers: tuple[float, ...], rows: tuple[list[float], ...]) -> list[list[float]]:
+    """The rows of the command line, or those of stdin; a usage error when there are none."""
+    given = [*([list(numbers)] if numbers else []), *rows]
+    if given:
+        return given
+    lines = [] if sys.stdin.isatty() else [line for line in sys.stdin if line.strip()]
+    if not lines:
+        raise click.UsageError("Nothing to add: give numbers, --row or rows on stdin.")
+    return [Row().convert(line, None, None) for line in lines]
+
+
 def pairs(_ctx: click.Context, _param: click.Parameter, given: Iterable[str]) -> dict[str, str]:
     """``KEY=VALUE`` options as a dictionary."""
     parts = [each.partition("=") for each in given]

@@ -24,7 +24,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class LearningRate:
-    """``inverse_epoch`` has a scale, ``constant`` a rate."""
+    """``inverse_epoch`` has a scale, ``constant`` a rate, ``auto`` neither."""
 
     schedule: str
     scale: float | None = None
@@ -49,6 +49,7 @@ class Hyperparameters:
     weight_low: float
     weight_high: float
     error_margin_percent: float
+    normalize: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Demo:
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why a job failed: ``diverged``, ``worker_lost`` or ``internal``."""
+    """Why a job failed; ``code``: diverged, mismatch, timed_out, worker_lost or internal."""
 
     code: str
     detail: str
@@ -90,6 +91,17 @@ class JobError:
     step: int | None = None
     weights: tuple[float, ...] | None = None
     largest_learning_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """How far the announcement of the job's newest end is."""
+
+    url: str
+    status: str
+    attempts: int = 0
+    error: str | None = None
+    next_attempt_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +115,21 @@ class Job:
     url: str | None = None
     name: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    priority: str | None = None
+    time_limit_seconds: float | None = None
+    verifies: str | None = None
+    specification_digest: str | None = None
+    digest: str | None = None
     initial_weights: tuple[float, ...] | None = None
     weights: tuple[float, ...] | None = None
     accuracy: float | None = None
     demo_before: tuple[Demo, ...] | None = None
     demo_after: tuple[Demo, ...] | None = None
     error: JobError | None = None
+    webhook: Webhook | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None
+    updated_at: datetime | None = None
     ended_at: datetime | None = None
 
     @property
@@ -130,6 +149,7 @@ class Epoch:
     accuracy: float
     weights: tuple[float, ...]
     cost: float | None = None
+    digest: str | None = None
     duration_seconds: float | None = None
 
 
@@ -153,13 +173,83 @@ class EpochPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One step of training, one row: all that the neuron computes. None: not finite."""
+
+    step: int
+    inputs: tuple[float, ...]
+    weights: tuple[float, ...]
+    weighted_inputs: tuple[float | None, ...]
+    aggregate: float | None
+    output: float | None
+    label: float
+    cost: float | None
+    cost_derivative: float | None
+    aggregate_gradient: float | None
+    weight_gradients: tuple[float | None, ...]
+    input_gradients: tuple[float | None, ...]
+    regularized_gradients: tuple[float | None, ...]
+    learning_rate: float
+    changes: tuple[float | None, ...]
+    weights_after: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepPage:
+    """Steps of one epoch of ``total``; ``next`` is the ``step`` of the following page.
+
+    ``regularization`` is c in the regularized gradient, gradient + c·weight.
+    """
+
+    job_id: str
+    epoch: int
+    learning_rate: float
+    regularization: float
+    total: int
+    steps: tuple[Step, ...]
+    has_more: bool = False
+    next: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """One output a row, each with the bound of its error."""
+    """One output a row, each with the bound of its error; ``model`` is the name that was asked."""
 
     job_id: str
     epoch: int
     outputs: tuple[float, ...]
     error_bounds: tuple[float, ...] = ()
+    weighted_inputs: tuple[tuple[float, ...], ...] | None = None
+    digest: str | None = None
+    model: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """The weights of an epoch, as a version of a named model, counted from 1."""
+
+    version: int
+    job_id: str
+    epoch: int
+    weights: tuple[float, ...]
+    digest: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model(ModelVersion):
+    """A named model: its current version, and in ``versions`` its history, oldest first."""
+
+    name: str
+    versions: tuple[ModelVersion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """All named models."""
+
+    models: tuple[Model, ...]
 
 
 def decode(kind: Any, value: Any) -> Any:

@@ -70,7 +70,7 @@ def running_service() -> Iterator[Service]:
             service.asked.append(asked)
             self.give(service.respond(asked))
 
-        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
+        do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815
 
         def give(self, answer: Answer) -> None:
             if answer.fault == "hang":
@@ -115,6 +115,7 @@ def epoch_document(figures: dict[str, Any]) -> dict[str, Any]:
         "total": 50000,
         "accuracy": figures["correct"] / 50000,
         "cost": 0.5,
+        "digest": "0123",
         "duration_seconds": 0.004,
     }
 
@@ -180,6 +181,22 @@ def epochs_document(experiment: str = WITH, first: int = 1, last: int = 10) -> d
         "has_more": more,
         "next": last if more else None,
     }
+
+
+def model_document(version: int = 2, name: str = "add") -> dict[str, Any]:
+    """A model with two versions: the fifth and the last epoch of the published run."""
+    versions = [
+        {
+            "version": number,
+            "job_id": "j1",
+            "epoch": 5 * number,
+            "digest": f"d{number}",
+            "weights": PUBLISHED[WITH]["epochs"][5 * number - 1]["weights"],
+            "created_at": "2026-01-02T03:04:05.678Z",
+        }
+        for number in (1, 2)
+    ]
+    return {"name": name, **versions[version - 1], "versions": versions}
 
 
 def problem(status: int, detail: str, **more: Any) -> Answer:

@@ -33,6 +33,7 @@ from tests.unit.fake_service import (
     Service,
     epochs_document,
     job_document,
+    model_document,
     problem,
     running_service,
 )
@@ -135,6 +136,15 @@ def test_a_key_that_cannot_be_a_header_is_refused_before_anything_is_sent(
             lambda neuron: neuron.predict("j1", [[1, 2]]),
             Answer(200, {"job_id": "j1", "epoch": 1, "outputs": [3.0], "error_bounds": [0.1]}),
         ),
+        (lambda neuron: neuron.pause("j1"), Answer(200, job_document("paused", 1))),
+        (lambda neuron: neuron.resume("j1"), Answer(200, job_document("queued", 1))),
+        (lambda neuron: neuron.retry("j1"), Answer(200, job_document("queued", 1))),
+        (lambda neuron: neuron.verify("j1"), Answer(202, job_document("queued", 0))),
+        (lambda neuron: neuron.put_model("add", "j1"), Answer(200, model_document())),
+        (lambda neuron: neuron.list_models(), Answer(200, {"models": []})),
+        (lambda neuron: neuron.get_model("add"), Answer(200, model_document())),
+        (lambda neuron: neuron.roll_back_model("add", 1), Answer(200, model_document(1))),
+        (lambda neuron: neuron.delete_model("add"), Answer(204)),
     ],
 )
 def test_every_request_is_retried(
@@ -361,6 +371,45 @@ def test_predict_refuses_numbers_that_json_does_not_have(
     with pytest.raises(ValueError, match="JSON"):
         neuron.predict("j1", [[float("nan"), 1.0]])
     assert service.asked == []
+
+
+def test_a_rollback_to_what_was_before_is_sent_once_because_a_second_would_go_on(
+    service: Service, neuron: NeuronClient
+) -> None:
+    service.answers(BUSY, Answer(200, model_document(1)))
+    with pytest.raises(Unavailable):
+        neuron.roll_back_model("add")
+    assert neuron.roll_back_model("add").version == 1
+    assert [asked.body for asked in service.asked] == [{}, {}]
+
+
+def test_a_model_is_typed_and_has_its_history(service: Service, neuron: NeuronClient) -> None:
+    service.answers(Answer(201, model_document()))
+    model = neuron.put_model("a/b", "j1", epoch=10)
+    assert (service.asked[0].method, service.asked[0].path) == ("PUT", "/v1/models/a%2Fb")
+    assert service.asked[0].body == {"job_id": "j1", "epoch": 10}
+    assert model.weights == (1.00009434827799, 1.0000844380202245)
+    assert [version.epoch for version in model.versions] == [5, 10]
+    assert model.versions[0].created_at == datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
+
+
+def test_a_prediction_can_be_explained(service: Service, neuron: NeuronClient) -> None:
+    body = {"job_id": "j1", "epoch": 3, "outputs": [3.7], "weighted_inputs": [[2.2, 1.5]]}
+    service.answers(Answer(200, body | {"model": "add", "version": 2}))
+    prediction = neuron.predict_with_model("add", [(2.2, 1.5)], explain=True)
+    assert service.asked[0].path == "/v1/models/add/predict?explain=true"
+    assert prediction.weighted_inputs == ((2.2, 1.5),)
+    assert (prediction.model, prediction.version) == ("add", 2)
+
+
+def test_a_verification_is_created_under_a_key_as_a_job_is(
+    service: Service, neuron: NeuronClient
+) -> None:
+    service.answers(DROPPED, Answer(202, job_document("queued", 0) | {"verifies": "j1"}))
+    assert neuron.verify("j1", idempotency_key="k", wait=5).verifies == "j1"
+    assert service.headers("Idempotency-Key") == ["k", "k"]
+    assert service.headers("Prefer") == ["wait=5", "wait=5"]
+    assert service.asked[0].path == "/v1/jobs/j1/verify"
 
 
 def test_wait_polls_with_the_etag_and_tells_only_changes(

@@ -24,6 +24,7 @@ from tests.unit.fake_service import (
     Service,
     epochs_document,
     job_document,
+    model_document,
     problem,
     running_service,
 )
@@ -96,8 +97,9 @@ def test_every_field_of_a_job_has_an_option(service: Service, run: Run) -> None:
     options = (
         "--epochs 3 --training-size 100 --test-size 10 --input-size 3 --low -5 --high 5 "
         "--generator pcg64 --seed 7 --learning-rate-scale 1000 --regularization l2 --strength 0.5 "
-        "--weight-low -1 --weight-high 1 --error-margin-percent 1 --name n --metadata team=a=b "
-        "--metadata x= --idempotency-key k1"
+        "--weight-low -1 --weight-high 1 --error-margin-percent 1 --normalize --name n "
+        "--metadata team=a=b --metadata x= --priority high --time-limit 60 "
+        "--webhook https://example.com/hook --webhook-secret whsec_x --idempotency-key k1"
     )
     assert run("train", *options.split()).exit_code == 0
     assert service.asked[0].body == {
@@ -119,7 +121,11 @@ def test_every_field_of_a_job_has_an_option(service: Service, run: Run) -> None:
             "weight_low": -1,
             "weight_high": 1,
             "error_margin_percent": 1,
+            "normalize": True,
         },
+        "priority": "high",
+        "time_limit_seconds": 60,
+        "webhook": {"url": "https://example.com/hook", "secret": "whsec_x"},
     }
     assert service.headers("Idempotency-Key")[0] == "k1"
 
@@ -135,6 +141,10 @@ def test_every_field_of_a_job_has_an_option(service: Service, run: Run) -> None:
         (
             ["--learning-rate", "5e-6"],
             {"hyperparameters": {"learning_rate": {"schedule": "constant", "rate": 5e-6}}},
+        ),
+        (
+            ["--learning-rate", "auto"],
+            {"hyperparameters": {"learning_rate": {"schedule": "auto"}}},
         ),
         (
             ["--strength", "0"],
@@ -211,7 +221,9 @@ def test_a_job_that_does_not_succeed_exits_with_1(
     "arguments",
     [
         ["train", "--learning-rate", "1", "--learning-rate-scale", "1"],
+        ["train", "--learning-rate", "auto", "--learning-rate-scale", "1"],
         ["train", "--learning-rate", "nan"],
+        ["train", "--webhook-secret", "whsec_x"],
         ["train", "--text-seed"],
         ["train", "--metadata", "nothing"],
         ["train", "--metadata", "=x"],
@@ -224,6 +236,8 @@ def test_a_job_that_does_not_succeed_exits_with_1(
         ["predict", "j1", "--row", ","],
         ["predict", "j1"],
         ["show"],
+        ["models", "put", "add"],
+        ["models", "predict", "add"],
         ["nonsense"],
         ["--url", "nonsense", "show", "j1"],
     ],
@@ -386,6 +400,81 @@ def test_predict_can_use_an_earlier_epoch(service: Service, run: Run) -> None:
     document = json.loads(run("predict", "j1", "1", "2", "--epoch", "3", "--json").stdout)
     assert document["epoch"] == 3
     assert document["outputs"] == [3.0]
+
+
+def test_predict_shows_the_weighted_inputs_on_request(service: Service, run: Run) -> None:
+    answer = {"job_id": "j1", "epoch": 10, "outputs": [3.75], "error_bounds": [0.05]}
+    service.answers(Answer(200, answer | {"weighted_inputs": [[2.25, 1.5]]}))
+    shown = run("predict", "j1", "2.2", "1.5", "--explain").stdout
+    assert shown == "2.2 + 1.5 = 2.25 + 1.5 = 3.75 (-/+0.05)\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("pause", "paused"), ("resume", "queued"), ("retry", "queued"), ("cancel", "cancelled")],
+)
+def test_a_change_of_a_job_tells_how_it_stands(
+    service: Service, run: Run, command: str, status: str
+) -> None:
+    service.answers(Answer(200, job_document(status, 1)))
+    assert run(command, "j1").stdout == f"job j1 is {status}\n"
+    assert service.asked[0].path == f"/v1/jobs/j1/{command}"
+
+
+@pytest.mark.parametrize(("end", "code"), [("succeeded", 0), ("failed", 1)])
+def test_verify_follows_the_job_that_compares_and_tells_its_result(
+    service: Service, run: Run, end: str, code: int
+) -> None:
+    trains(service, end=end, error={"code": "mismatch", "detail": "Epoch 3 differs."})
+    result = run("verify", "j1")
+    assert result.exit_code == code
+    told = "all 10 epochs of job j1 are the same, to the bit\n"
+    assert result.stdout == ("" if code else told)
+    assert ("Epoch 3 differs." in result.stderr) is bool(code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "path", "body"),
+    [
+        (["put", "add", "j1"], "PUT", "/v1/models/add", {"job_id": "j1"}),
+        (["put", "add", "j1", "--epoch", "5"], "PUT", "/v1/models/add",
+         {"job_id": "j1", "epoch": 5}),
+        (["show", "add"], "GET", "/v1/models/add", None),
+        (["rollback", "add"], "POST", "/v1/models/add/rollback", {}),
+        (["rollback", "add", "--version", "1"], "POST", "/v1/models/add/rollback",
+         {"version": 1}),
+    ],
+)  # fmt: skip
+def test_a_model_is_shown_with_its_versions_and_a_mark_at_the_current_one(
+    service: Service, run: Run, arguments: list[str], method: str, path: str, body: object
+) -> None:
+    service.answers(Answer(200, model_document(version=1)))
+    result = run("models", *arguments)
+    assert [(asked.method, asked.path, asked.body) for asked in service.asked] == [
+        (method, path, body)
+    ]
+    title, first, second = result.stdout.splitlines()
+    assert title.startswith("add ")
+    assert first.startswith("current")
+    assert "1.00009434827799 1.0000844380202245" in second
+    assert json.loads(run("models", *arguments, "--json").stdout)["version"] == 1
+
+
+def test_models_are_listed_predict_and_are_deleted(service: Service, run: Run) -> None:
+    models = [model_document(name="add"), model_document(name="sum")]
+    service.answers(Answer(200, {"models": models}))
+    assert [line.split()[0] for line in run("models").stdout.splitlines()] == [
+        "model", "add", "sum",
+    ]  # fmt: skip
+    assert len(json.loads(run("models", "--json").stdout)["models"]) == 2
+    adds(service)
+    assert (
+        run("models", "predict", "add", "2.2", "-1").stdout
+        == "2.2 + -1 = 1.2000000000000002 (-/+0.001)\n"
+    )
+    assert service.asked[-1].path == "/v1/models/add/predict"
+    service.respond = lambda _: Answer(204)
+    assert run("models", "delete", "add").stdout == "model add is deleted\n"
 
 
 def test_cancel_and_delete_tell_what_they_did(service: Service, run: Run) -> None:
