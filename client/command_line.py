@@ -22,6 +22,7 @@ from client.display import (
 )
 from client.events import StatusEvent
 from client.job_options import specification, specification_options
+from client.microscope import print_steps
 from client.model_commands import models
 from client.options import (
     API_KEY,
@@ -224,6 +225,22 @@ def epochs(settings: Settings, job: str, after: int) -> None:
         found = list(client.iter_epochs(job, after=after))
     document = {"job_id": job, "epochs": [asdict(epoch) for epoch in found]}
     settings.answer(document, lambda: print_epochs(found))
+
+
+@main.command()
+@common
+@click.argument("job")
+@click.option("--epoch", type=int, default=1, help="Counted from 1.")
+@click.option("--step", type=int, default=1, help="The first one, counted from 1.")
+@click.option("--count", type=int, default=1, help="How many at most.")
+@click.option("--every", type=int, default=1, help="Only each so many-th.")
+def steps(settings: Settings, /, job: str, **which: int) -> None:
+    """Show every number of a step of the training, and how it is made."""
+    with settings.client() as client:
+        page = client.steps(job, **which)
+    settings.answer(asdict(page), lambda: print_steps(page))
+    if page.next and not settings.as_json:
+        click.echo(f"There are more: --step {page.next}.", err=True)
 
 
 @main.command()

@@ -70,3 +70,11 @@ def test_a_failed_job_can_be_retried(neuron: NeuronClient) -> None:
         neuron.wait(job.id, timeout=30)
     told = [event.status for event in neuron.watch(job.id) if isinstance(event, StatusEvent)]
     assert told.count("failed") == 2
+
+
+def test_the_last_step_of_an_epoch_gives_its_weights(neuron: NeuronClient) -> None:
+    job = neuron.create_job(**SMALL, wait=30)
+    page = neuron.steps(job.id, epoch=2, step=91, count=20)
+    assert [step.step for step in page.steps] == [*range(91, 101)]
+    assert (page.total, page.has_more, page.next) == (100, False, None)
+    assert page.steps[-1].weights_after == neuron.epochs(job.id, after=1, limit=1).epochs[0].weights

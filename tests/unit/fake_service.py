@@ -183,6 +183,41 @@ def epochs_document(experiment: str = WITH, first: int = 1, last: int = 10) -> d
     }
 
 
+def step_document(**changed: Any) -> dict[str, Any]:
+    """A step whose numbers people can check in their heads."""
+    return {
+        "step": 7,
+        "inputs": [3.0, 4.0],
+        "weights": [2.0, 0.5],
+        "weighted_inputs": [6.0, 2.0],
+        "aggregate": 8.0,
+        "output": 8.0,
+        "label": 7.0,
+        "cost": 1.0,
+        "cost_derivative": 2.0,
+        "aggregate_gradient": 2.0,
+        "weight_gradients": [6.0, 8.0],
+        "input_gradients": [4.0, 1.0],
+        "regularized_gradients": [4.0, 7.5],
+        "learning_rate": 0.125,
+        "changes": [0.5, 0.9375],
+        "weights_after": [1.5, -0.4375],
+    } | changed
+
+
+def steps_document(*steps: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    return {
+        "job_id": "j1",
+        "epoch": 3,
+        "learning_rate": 0.125,
+        "regularization": -1.0,
+        "total": 100,
+        "steps": list(steps),
+        "has_more": True,
+        "next": 8,
+    } | changed
+
+
 def model_document(version: int = 2, name: str = "add") -> dict[str, Any]:
     """A model with two versions: the fifth and the last epoch of the published run."""
     versions = [

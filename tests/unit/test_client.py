@@ -36,6 +36,8 @@ from tests.unit.fake_service import (
     model_document,
     problem,
     running_service,
+    step_document,
+    steps_document,
 )
 
 DROPPED, CUT = Answer(fault="drop"), Answer(body=job_document(), fault="cut")
@@ -136,6 +138,7 @@ def test_a_key_that_cannot_be_a_header_is_refused_before_anything_is_sent(
             lambda neuron: neuron.predict("j1", [[1, 2]]),
             Answer(200, {"job_id": "j1", "epoch": 1, "outputs": [3.0], "error_bounds": [0.1]}),
         ),
+        (lambda neuron: neuron.steps("j1"), Answer(200, steps_document(step_document()))),
         (lambda neuron: neuron.pause("j1"), Answer(200, job_document("paused", 1))),
         (lambda neuron: neuron.resume("j1"), Answer(200, job_document("queued", 1))),
         (lambda neuron: neuron.retry("j1"), Answer(200, job_document("queued", 1))),
@@ -400,6 +403,19 @@ def test_a_prediction_can_be_explained(service: Service, neuron: NeuronClient) -
     assert service.asked[0].path == "/v1/models/add/predict?explain=true"
     assert prediction.weighted_inputs == ((2.2, 1.5),)
     assert (prediction.model, prediction.version) == ("add", 2)
+
+
+def test_steps_are_typed_and_may_hold_numbers_that_are_not_finite(
+    service: Service, neuron: NeuronClient
+) -> None:
+    exploded = step_document(cost=None, weights_after=[None, None])
+    service.answers(Answer(200, steps_document(step_document(), exploded)))
+    page = neuron.steps("j1", epoch=3, step=7, count=2, every=10)
+    assert service.asked[0].path == "/v1/jobs/j1/steps?epoch=3&step=7&count=2&every=10"
+    assert (page.regularization, page.total, page.next) == (-1.0, 100, 8)
+    first, last = page.steps
+    assert first.weights_after == (1.5, -0.4375)
+    assert (last.cost, last.weights_after) == (None, (None, None))
 
 
 def test_a_verification_is_created_under_a_key_as_a_job_is(

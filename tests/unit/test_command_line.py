@@ -27,6 +27,8 @@ from tests.unit.fake_service import (
     model_document,
     problem,
     running_service,
+    step_document,
+    steps_document,
 )
 from tests.unit.test_client_article import FIRST_BLOCK, SECOND_BLOCK
 
@@ -357,6 +359,76 @@ def test_epochs_are_a_table(service: Service, run: Run) -> None:
     shown = run("epochs", "j1").stdout.splitlines()
     assert len(shown) == 11
     assert "23744/50000" in shown[1]
+
+
+STEP_PAGE = """\
+job j1, epoch 3, step 7 of 100
+
+Feedforward
+  input                       x₁                   3
+                              x₂                   4
+  weight                      w₁                   2
+                              w₂                   0.5
+  weighted input              x₁·w₁                6
+                              x₂·w₂                2
+  aggregate                   z = Σ xᵢ·wᵢ          8
+  output (activation)         y = 1·z              8
+
+Cost
+  label                       t = Σ xᵢ             7
+  cost                        C = (t - y)²         1
+  its derivative              ∂C/∂y = -2·(t - y)   2
+
+Backpropagation
+  gradient before activation  ∂C/∂z = 1·∂C/∂y      2
+  weight gradient             ∂C/∂w₁ = x₁·∂C/∂z    6
+                              ∂C/∂w₂ = x₂·∂C/∂z    8
+  input gradient              ∂C/∂x₁ = w₁·∂C/∂z    4
+                              ∂C/∂x₂ = w₂·∂C/∂z    1
+
+Learning
+  regularized gradient        g₁ = ∂C/∂w₁ - w₁     4
+                              g₂ = ∂C/∂w₂ - w₂     7.5
+  learning rate               r                    0.125
+  change                      g₁·r                 0.5
+                              g₂·r                 0.9375
+  weight after                w₁ - g₁·r            1.5
+                              w₂ - g₂·r           -0.4375
+"""
+
+
+def test_a_step_is_a_page_with_every_number_below_the_one_it_is_made_of(
+    service: Service, run: Run
+) -> None:
+    service.answers(Answer(200, steps_document(step_document())))
+    result = run("steps", "j1", "--epoch", "3", "--step", "7")
+    assert result.stdout == STEP_PAGE
+    assert result.stderr == "There are more: --step 8.\n"
+    assert service.asked[0].path == "/v1/jobs/j1/steps?epoch=3&step=7&count=1&every=1"
+
+
+def test_steps_are_pages_below_each_other_or_one_document(service: Service, run: Run) -> None:
+    page = steps_document(step_document(), step_document(step=8), has_more=False, next=None)
+    service.answers(Answer(200, page))
+    result = run("steps", "j1", "--count", "2")
+    assert result.stdout == STEP_PAGE + "\n" + STEP_PAGE.replace("step 7", "step 8")
+    assert result.stderr == ""
+    assert json.loads(run("steps", "j1", "--json").stdout) == page
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "formula"),
+    [(0.0, "g₁ = ∂C/∂w₁ "), (1.0, "g₁ = ∂C/∂w₁ + w₁ "), (-0.5, "g₁ = ∂C/∂w₁ - 0.5·w₁ ")],
+)
+def test_a_step_says_what_regularization_adds_and_what_is_not_finite(
+    service: Service, run: Run, coefficient: float, formula: str
+) -> None:
+    step = step_document(weights_after=[None, 1.0])
+    service.answers(Answer(200, steps_document(step, regularization=coefficient)))
+    shown = run("steps", "j1").stdout
+    assert formula + " " in shown
+    assert "w₁ - g₁·r" in shown
+    assert "not finite" in shown
 
 
 def adds(service: Service) -> None:
