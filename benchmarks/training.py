@@ -9,7 +9,7 @@ from benchmarks.compiled import Compiled
 from benchmarks.measure import Result, compared, fastest
 from shared import kernel
 from shared.dataset import Data, make_data
-from shared.job import Dataset, Epoch, Hyperparameters, Regularization, Specification
+from shared.job import Dataset, Epoch, Hyperparameters, InverseEpoch, Regularization, Specification
 from shared.kernel import Floats
 from worker.training import train
 
@@ -57,7 +57,7 @@ def _race(what: str, other: Step, data: Data, c: float, target: float | None = N
 def _ten_epochs(step: Step, data: Data, c: float) -> list[float]:
     weights = np.array(_start(data))
     for epoch in range(1, 11):
-        step(data.training, weights, Hyperparameters().learning_rate.at(epoch), c)
+        step(data.training, weights, InverseEpoch().at(epoch), c)
     return list(weights)
 
 
@@ -86,7 +86,7 @@ def _by_worker(data: Data, rule: Hyperparameters) -> list[Tested]:
 def _by_c(c: Compiled, data: Data, rule: Hyperparameters) -> list[Tested]:
     weights, results = np.array(_start(data)), list[Tested]()
     for epoch in range(1, 11):
-        rate = rule.learning_rate.at(epoch)
+        rate = InverseEpoch().at(epoch)
         c.train(data.training, weights, rate, rule.regularization.coefficient)
         tested = c.test(data.test, weights, rule.error_margin_percent)
         results.append((list(weights), *tested))

@@ -122,6 +122,12 @@ class Constant(_Model):
         return self.rate
 
 
+class Auto(_Model):
+    """A rate that the worker derives from the data: it learns fast and cannot explode on them."""
+
+    schedule: Literal["auto"] = "auto"
+
+
 def _schedule(value: Any) -> Any:
     if isinstance(value, dict):
         return value.get("schedule", "inverse_epoch")
@@ -129,11 +135,14 @@ def _schedule(value: Any) -> Any:
 
 
 LearningRate = Annotated[
-    Annotated[InverseEpoch, Tag("inverse_epoch")] | Annotated[Constant, Tag("constant")],
+    Annotated[InverseEpoch, Tag("inverse_epoch")]
+    | Annotated[Constant, Tag("constant")]
+    | Annotated[Auto, Tag("auto")],
     Discriminator(
         _schedule,
         custom_error_type="learning_rate",
-        custom_error_message="'schedule' must be 'inverse_epoch' or 'constant', in an object",
+        custom_error_message="'schedule' must be 'inverse_epoch', 'constant' or 'auto', "
+        "in an object",
     ),
 ]
 

@@ -167,6 +167,46 @@ def error_growth(
 
 
 @_compiled
+def largest_square(inputs: Floats) -> float:
+    """The largest ‖x‖² of a row."""
+    largest = 0.0
+    for row in range(inputs.shape[0]):
+        square = 0.0
+        for i in range(inputs.shape[1]):
+            square += inputs[row, i] * inputs[row, i]
+        largest = max(largest, square)
+    return largest
+
+
+@_compiled
+def second_moments(inputs: Floats) -> Floats:
+    """The mean of x·xᵀ over the rows, added in their order: shape (input_size, input_size)."""
+    size = inputs.shape[1]
+    total = np.zeros((size, size))
+    for row in range(inputs.shape[0]):
+        for i in range(size):
+            for j in range(size):
+                total[i, j] += inputs[row, i] * inputs[row, j]
+    total /= inputs.shape[0]
+    return total
+
+
+@_compiled
+def is_positive_definite(matrix: Floats, shift: float) -> bool:
+    """Whether all eigenvalues of a symmetric matrix exceed `shift`: all pivots are positive."""
+    size = matrix.shape[0]
+    rest = matrix - shift * np.eye(size)
+    for k in range(size):
+        if not rest[k, k] > 0.0:
+            return False
+        for i in range(k + 1, size):
+            factor = rest[i, k] / rest[k, k]
+            for j in range(k + 1, size):
+                rest[i, j] -= factor * rest[k, j]
+    return True
+
+
+@_compiled
 def arc4_state(key: Integers) -> Integers:
     """ARC4 after its key schedule: the permutation of 256 entries, then the indices i and j.
 

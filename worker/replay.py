@@ -12,6 +12,7 @@ import numpy as np
 from shared.dataset import Data, label
 from shared.job import Specification
 from shared.neuron import Neuron, cost, cost_derivative
+from worker.schedule import Rule, make_rules
 from worker.training import Diverged, train_rows
 
 
@@ -43,19 +44,19 @@ def replay(
     Raises:
         Diverged: if that happens before the first one.
     """
-    hyperparameters = specification.hyperparameters
+    rule = make_rules(specification.hyperparameters, data.training)(epoch)
     shown: list[dict[str, Any]] = []
     current, trained = np.array(weights), 0
     for number in range(step, min(len(data.training), step + count * every - 1) + 1, every):
         try:
             rows = data.training[trained : number - 1]
-            train_rows(rows, current, hyperparameters, epoch, trained)
+            train_rows(rows, current, rule, trained)
         except Diverged:
             if not shown:
                 raise
             break
         row = data.training[number - 1].tolist()
-        made = make_step(specification, epoch, row, current.tolist())
+        made = make_step(rule, row, current.tolist())
         shown.append({"step": number, **made})
         current[:] = made["weights_after"]
         trained = number
@@ -64,19 +65,15 @@ def replay(
     return shown
 
 
-def make_step(
-    specification: Specification, epoch: int, row: Sequence[float], weights: Sequence[float]
-) -> dict[str, Any]:
+def make_step(rule: Rule, row: Sequence[float], weights: Sequence[float]) -> dict[str, Any]:
     """One step with all that leads to it, as `shared.job.Step` describes it without its number."""
-    hyperparameters = specification.hyperparameters
-    rate = hyperparameters.learning_rate.at(epoch)
-    neuron = Neuron(weights, hyperparameters.regularization.coefficient)
+    neuron = Neuron(weights, rule.regularization)
     expected, output = label(row), neuron.forward(row)
     derivative = cost_derivative(expected, output)
     neuron.backpropagate(derivative)
-    changes = neuron.step(rate)
+    changes = neuron.step(rule.learning_rate)
     regularized = neuron.regularized_grads()
-    neuron.learn_from_grads(rate)
+    neuron.learn_from_grads(rule.learning_rate)
     return {
         "inputs": row,
         "weights": weights,
@@ -90,7 +87,7 @@ def make_step(
         "weight_gradients": neuron.w_grads,
         "input_gradients": neuron.i_grads,
         "regularized_gradients": regularized,
-        "learning_rate": rate,
+        "learning_rate": rule.learning_rate,
         "changes": changes,
         "weights_after": neuron.weights,
     }

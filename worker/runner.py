@@ -17,6 +17,7 @@ from shared.job import Demo, Epoch, JobError
 from shared.observation import count
 from shared.store import Claim, Store
 from worker import verification
+from worker.schedule import make_rules
 from worker.stability import largest_learning_rate
 from worker.training import Chunk, Diverged, demonstrate, train
 
@@ -144,11 +145,10 @@ class Runner:
 
 
 def _describe(error: Diverged, data: Data, claim: Claim) -> JobError:
-    largest = largest_learning_rate(
-        data.training, claim.specification.hyperparameters.regularization.coefficient
-    )
+    hyperparameters = claim.specification.hyperparameters
+    largest = largest_learning_rate(data.training, hyperparameters.regularization.coefficient)
     bears = "bear no learning rate" if largest is None else f"bear at most {largest:g}"
-    used = claim.specification.hyperparameters.learning_rate.at(error.epoch)
+    used = make_rules(hyperparameters, data.training)(error.epoch).learning_rate
     return JobError(
         code="diverged",
         detail=f"Gradients exploded: {error}. The learning rate was {used:g}; these data {bears}.",

@@ -11,9 +11,10 @@ import numpy as np
 
 from shared import kernel
 from shared.dataset import Data, label
-from shared.job import Demo, Epoch, Hyperparameters, Specification, encode_weights
+from shared.job import Demo, Epoch, Specification, encode_weights
 from shared.kernel import Floats
 from shared.neuron import Neuron
+from worker.schedule import Rule, make_rules
 
 #: Rows of the article's demonstration; more inputs repeat their values in turn.
 DEMO_ROWS = ((2.2, 1.5), (1024.0, 2048.0))
@@ -84,62 +85,61 @@ def train(
     """
     current = np.array(weights)
     hyperparameters = specification.hyperparameters
+    rules = make_rules(hyperparameters, data.training)
     digest = digest or specification.digest
     rows = max(1, CHUNK_VALUES // specification.dataset.input_size)
     for number in range(epoch + 1, hyperparameters.epochs + 1):
         started = time.monotonic()
+        rule = rules(number)
         for start in range(step, len(data.training), rows):
             chunk = data.training[start : start + rows]
-            train_rows(chunk, current, hyperparameters, number, start)
+            train_rows(chunk, current, rule, start)
             if start + rows < len(data.training):
                 yield Chunk(start + rows, current.tolist())
         step = 0
-        result = _evaluate(data.test, current, hyperparameters, number, digest, started)
+        margin = hyperparameters.error_margin_percent
+        result = _evaluate(data.test, current, margin, rule, digest, started)
         digest = result.digest
         yield result
 
 
-def train_rows(
-    rows: Floats, weights: Floats, hyperparameters: Hyperparameters, epoch: int, start: int
-) -> None:
+def train_rows(rows: Floats, weights: Floats, rule: Rule, start: int) -> None:
     """One step a row; `weights` is changed in place.
 
     Args:
         rows: some that follow each other, shape (count, input_size).
         weights: before and, on return, after them.
-        hyperparameters: of the job.
-        epoch: counted from 1.
+        rule: of their epoch.
         start: how many rows of the epoch came before.
 
     Raises:
         Diverged
     """
-    rule = (hyperparameters.learning_rate.at(epoch), hyperparameters.regularization.coefficient)
     before = weights.copy()
-    kernel.train(rows, weights, *rule)
+    kernel.train(rows, weights, rule.learning_rate, rule.regularization)
     if np.all(np.abs(weights) < SAFE_WEIGHT):
         return
     weights[:] = before
-    row = kernel.first_divergent_row(rows, weights, *rule)
+    row = kernel.first_divergent_row(rows, weights, rule.learning_rate, rule.regularization)
     if row >= 0:
-        raise Diverged(epoch, start + row + 1, weights.tolist())
+        raise Diverged(rule.epoch, start + row + 1, weights.tolist())
 
 
 def _evaluate(
     test: Floats,
     weights: Floats,
-    hyperparameters: Hyperparameters,
-    epoch: int,
+    error_margin_percent: float,
+    rule: Rule,
     digest: str,
     started: float,
 ) -> Epoch:
-    correct, cost = kernel.test(test, weights, hyperparameters.error_margin_percent)
-    rate = hyperparameters.learning_rate.at(epoch)
-    numbers = struct.pack("<qdqqd", epoch, rate, correct, len(test), cost)
+    correct, cost = kernel.test(test, weights, error_margin_percent)
+    measured = (correct, len(test), cost)
+    numbers = struct.pack("<qdqqd", rule.epoch, rule.learning_rate, *measured)
     chained = bytes.fromhex(digest) + numbers + encode_weights(weights)
     return Epoch(
-        epoch=epoch,
-        learning_rate=rate,
+        epoch=rule.epoch,
+        learning_rate=rule.learning_rate,
         correct=correct,
         total=len(test),
         accuracy=correct / len(test),

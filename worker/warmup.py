@@ -3,6 +3,7 @@
 from shared import job, kernel
 from shared.dataset import label, make_data
 from shared.neuron import Neuron, cost_derivative
+from worker.schedule import make_rules
 from worker.stability import largest_learning_rate
 
 
@@ -26,6 +27,7 @@ def warm_up() -> None:
         kernel.first_divergent_row(data.training, again, 5e-6, -1.0)
         kernel.test(data.test, weights, 0.01)
         largest_learning_rate(data.training, -1.0)
+        make_rules(job.Hyperparameters(learning_rate=job.Auto()), data.training)
         if not expected == weights.tolist() == again.tolist():
             raise KernelMismatch("the compiled kernel is not exact here; it must not be used")
 

@@ -154,6 +154,22 @@ def test_verification_finds_every_epoch_the_same(http: Http) -> None:
     assert verification["digest"] == job["digest"]
 
 
+def test_normalized_jobs_of_automatic_rate_add_raw_numbers_and_verify(http: Http) -> None:
+    hyperparameters = {
+        "epochs": 2, "learning_rate": {"schedule": "auto"}, "normalize": True,
+        "regularization": {"kind": "none"},
+    }  # fmt: skip
+    dataset = {"training_size": 5000, "test_size": 100, "low": -5000, "high": 20_000}
+    job = http.run_job({"dataset": dataset, "hyperparameters": hyperparameters})
+    assert (job["status"], job["accuracy"]) == ("succeeded", 1)
+    shown = job["specification"]["hyperparameters"]
+    assert (shown["learning_rate"], shown["normalize"]) == ({"schedule": "auto"}, True)
+    answer = http.post(f"/v1/jobs/{job['id']}/predict", json={"inputs": [[2.25, 1024]]})
+    assert answer.json()["outputs"] == [1026.25]
+    found = http.post(f"/v1/jobs/{job['id']}/verify", headers={"Prefer": "wait=20"}).json()
+    assert found["status"] == "succeeded"
+
+
 @pytest.mark.parametrize("field", ["weights", "correct", "cost", "digest", "accuracy"])
 def test_verification_finds_the_epoch_that_was_altered(
     http: Http, store: Store, field: str

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies
 from api import create_app
 from shared import questions
 from shared.dataset import make_data
-from shared.job import Constant, Dataset, Hyperparameters, JobRequest, Specification
+from shared.job import Auto, Constant, Dataset, Hyperparameters, JobRequest, Specification
 from shared.settings import Settings
 from shared.store import Store
 from standalone.stack import Stack
@@ -205,23 +205,24 @@ def test_a_question_that_nobody_waits_for_any_more_is_dropped(
 @given(
     seed=strategies.integers(0, 2**31),
     inputs=strategies.integers(2, 5),
-    rate=strategies.floats(1e-9, 1e-3),
+    rate=strategies.just(Auto()) | strategies.builds(Constant, rate=strategies.floats(1e-9, 1e-3)),
+    normalize=strategies.booleans(),
     place=strategies.integers(1, 300),
     every=strategies.integers(1, 50),
 )
 def test_a_replay_has_the_bits_of_the_training(
-    seed: int, inputs: int, rate: float, place: int, every: int
+    seed: int, inputs: int, rate: Auto | Constant, normalize: bool, place: int, every: int
 ) -> None:
     wanted = Specification(
         dataset=Dataset(
             seed=seed, input_size=inputs, training_size=300, test_size=1, generator="pcg64"
         ),
-        hyperparameters=Hyperparameters(epochs=2, learning_rate=Constant(rate=rate)),
+        hyperparameters=Hyperparameters(epochs=2, learning_rate=rate, normalize=normalize),
     )
     _, epochs, diverged = run_all(wanted)
     if diverged or len(epochs) < 2:
         return
-    data = make_data(wanted.dataset)
+    data = make_data(wanted.dataset, normalize=normalize)
     before = epochs[0].weights
     found = replay(wanted, data, before, epoch=2, step=place, count=1000, every=every)
     whole = replay(wanted, data, before, epoch=2, step=1, count=300)

@@ -9,6 +9,7 @@ from shared.job import Constant, Dataset, Epoch, Hyperparameters, Regularization
 from shared.neuron import Neuron, cost, cost_derivative
 from tests.reference import GOLDEN, specification
 from worker import training
+from worker.schedule import make_rules
 from worker.training import Chunk, Diverged, demonstrate, train
 
 RUNS = GOLDEN["runs"]
@@ -16,8 +17,8 @@ NAMES = [f"{i}-{run['request']['seed']!s:.10}" for i, run in enumerate(RUNS)]
 
 
 def run_all(wanted: Specification) -> tuple[list[float], list[Epoch], Diverged | None]:
-    data = make_data(wanted.dataset)
     hyperparameters = wanted.hyperparameters
+    data = make_data(wanted.dataset, normalize=hyperparameters.normalize)
     weights = data.initial_weights(hyperparameters.weight_low, hyperparameters.weight_high).tolist()
     epochs: list[Epoch] = []
     try:
@@ -62,11 +63,12 @@ def train_by_hand(wanted: Specification) -> list[list[float]]:
         data.initial_weights(hyperparameters.weight_low, hyperparameters.weight_high).tolist(),
         hyperparameters.regularization.coefficient,
     )
+    rules = make_rules(hyperparameters, data.training)
     after = []
     for epoch in range(1, hyperparameters.epochs + 1):
         for row in data.training.tolist():
             neuron.backpropagate(cost_derivative(label(row), neuron.forward(row)))
-            neuron.learn_from_grads(hyperparameters.learning_rate.at(epoch))
+            neuron.learn_from_grads(rules(epoch).learning_rate)
         after.append(list(neuron.weights))
     return after
 
