@@ -25,12 +25,12 @@ from benchmarks.serving import (
     OIP_ROW,
     ROUNDS,
     NoWrkError,
-    _await,
-    _fastest_post,
-    _prepare,
-    _script,
-    _wrk,
+    await_answer,
+    fastest_post,
     one_process,
+    prepare,
+    wrk,
+    wrk_script,
 )
 from standalone import ports
 from standalone.stack import ROOT, Stack, worker_and_api
@@ -76,7 +76,7 @@ def peers() -> Iterator[Result]:
         sides = {}
         for name, programs in ((OURS, worker_and_api), (OURS_ALONE, one_process)):
             stack = running.enter_context(Stack(programs=programs, environment=quiet))
-            _prepare(stack.url)
+            prepare(stack.url)
             sides[name] = stack.url + INFER
         weights = requests.get(f"{stack.url}/v1/models/bench", timeout=5).json()["weights"]
         for name, settings in PEERS.items():
@@ -119,7 +119,7 @@ def _mlserver(folder: Path, settings: dict[str, object], weights: Sequence[float
     ):
         url = ports.url_of("127.0.0.1", port)
         try:
-            _await(url + INFER, OIP_ROW)
+            await_answer(url + INFER, OIP_ROW)
             yield url
         finally:
             process.terminate()
@@ -127,7 +127,7 @@ def _mlserver(folder: Path, settings: dict[str, object], weights: Sequence[float
 
 def _one_row(sides: dict[str, str], folder: Path) -> Iterator[Result]:
     _check(sides, orjson.dumps(OIP_ROW))
-    race = partial(_wrk, script=_script(folder, "oip", OIP_ROW))
+    race = partial(wrk, script=wrk_script(folder, "oip", OIP_ROW))
     rounds = [{name: race(url)[0] for name, url in sides.items()} for _ in range(ROUNDS)]
     best = {name: max(found[name] for found in rounds) for name in sides}
     for name, target in ONE_ROW_TARGETS.items():
@@ -140,7 +140,7 @@ def _bulk(sides: dict[str, str]) -> Iterator[Result]:
     tensor = {**OIP_ROW["inputs"][0], "shape": [*rows.shape], "data": rows.ravel().tolist()}
     body = orjson.dumps({"inputs": [tensor]})
     _check(sides, body)
-    race = partial(_fastest_post, body=body, headers=JSON)
+    race = partial(fastest_post, body=body, headers=JSON)
     rounds = [{name: race(url) for name, url in sides.items()} for _ in range(ROUNDS)]
     best = {name: JSON_ROWS / min(found[name] for found in rounds) / 1e6 for name in sides}
     what = f"{JSON_ROWS:,} rows, OIP JSON"

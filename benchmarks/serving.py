@@ -56,15 +56,15 @@ def one_process(host: str, port: int) -> Iterable[Program]:
 def _single() -> Iterator[Result]:
     quiet = {**os.environ, "NEURON_LOG_LEVEL": "warning"}
     with Stack(environment=quiet) as stack, _bare() as bare, TemporaryDirectory() as folder:
-        job, model = _prepare(stack.url)
-        script = partial(_script, Path(folder))
+        job, model = prepare(stack.url)
+        script = partial(wrk_script, Path(folder))
         sides = {
             "bare": (f"{bare}/predict", script("row", ROW)),
             "named": (f"{stack.url}/v1/models/{model}/predict", script("row", ROW)),
             "job": (f"{stack.url}/v1/jobs/{job}/predict", script("row", ROW)),
             "OIP": (f"{stack.url}/v2/models/{model}/infer", script("oip", OIP_ROW)),
         }
-        rounds = [{name: _wrk(*side) for name, side in sides.items()} for _ in range(ROUNDS)]
+        rounds = [{name: wrk(*side) for name, side in sides.items()} for _ in range(ROUNDS)]
     best = {name: max(found[name] for found in rounds) for name in sides}
     for name, what in (
         ("named", "one row by name"), ("job", "one row by job"), ("OIP", "one row, OIP"),
@@ -90,13 +90,14 @@ def _bare() -> Iterator[str]:
     ) as process:
         url = ports.url_of("127.0.0.1", port)
         try:
-            _await(f"{url}/predict")
+            await_answer(f"{url}/predict")
             yield url
         finally:
             process.terminate()
 
 
-def _await(url: str, body: object = ROW) -> None:
+def await_answer(url: str, body: object = ROW) -> None:
+    """Wait until the server answers the body well."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -109,7 +110,7 @@ def _await(url: str, body: object = ROW) -> None:
         time.sleep(0.05)
 
 
-def _prepare(url: str) -> tuple[str, str]:
+def prepare(url: str) -> tuple[str, str]:
     """Train, and name a model; returns the job's id and the name when both predict."""
     with requests.Session() as http:
         made = http.post(
@@ -122,7 +123,8 @@ def _prepare(url: str) -> tuple[str, str]:
     return made["id"], "bench"
 
 
-def _script(folder: Path, name: str, body: object) -> Path:
+def wrk_script(folder: Path, name: str, body: object) -> Path:
+    """Write what makes wrk post the body."""
     path = folder / f"{name}.lua"
     path.write_text(
         f"wrk.method = 'POST'\nwrk.body = [==[{orjson.dumps(body).decode()}]==]\n"
@@ -131,7 +133,7 @@ def _script(folder: Path, name: str, body: object) -> Path:
     return path
 
 
-def _wrk(url: str, script: Path) -> tuple[float, float]:
+def wrk(url: str, script: Path) -> tuple[float, float]:
     """Requests a second, and the 99th percentile in ms."""
     command = f"wrk -t 1 -c {CONNECTIONS} -d {SECONDS}s --latency -s {script} {url}"
     said = subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
@@ -157,7 +159,7 @@ def _bulk() -> Iterator[Result]:
     np.save(file, rows)
     json_type = {"Content-Type": "application/json"}
     with Stack(programs=one_process) as stack:
-        _, model = _prepare(stack.url)
+        _, model = prepare(stack.url)
         infer, predict = f"/v2/models/{model}/infer", f"/v1/models/{model}/predict"
         for what, path, body, headers, count, target in (
             ("JSON, nested rows", predict, orjson.dumps({"inputs": few.tolist()}), json_type,
@@ -169,7 +171,7 @@ def _bulk() -> Iterator[Result]:
             ("binary, OIP", infer, header + rows.tobytes(),
              {"Inference-Header-Content-Length": str(len(header))}, BINARY_ROWS, 30),
         ):  # fmt: skip
-            rate = count / _fastest_post(stack.url + path, body, headers) / 1e6
+            rate = count / fastest_post(stack.url + path, body, headers) / 1e6
             met = None if target is None else rate >= target
             yield Result(
                 f"{count:,} rows a call, {what}, one process", f"{rate:.1f} M rows/s",
@@ -177,7 +179,7 @@ def _bulk() -> Iterator[Result]:
             )  # fmt: skip
 
 
-def _fastest_post(url: str, body: bytes, headers: dict[str, str]) -> float:
+def fastest_post(url: str, body: bytes, headers: dict[str, str]) -> float:
     """Seconds from the first byte sent to the last one read, on a connection that is open."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc, timeout=30)
