@@ -75,21 +75,27 @@ function curve(step, scale) {
   const [x, y] = [scale.x(error), scale.cost(error)];
   return [
     svg("polyline", { class: "curve", points }),
-    svg("line", { class: "tangent", ...tangent(error, scale) }),
+    ...downhill(error, scale),
     svg("line", { class: "drop", x1: x, x2: x, y1: y, y2: scale.gradient(error) }),
     svg("circle", { class: "point", cx: x, cy: y, r: 6 }),
     ...beside(error, scale, y + 4, `cost ${short(step.cost)}`, "value halo"),
   ];
 }
 
-/** 60 pixels to both sides of the point, along the slope of the curve. */
-function tangent(error, scale) {
+/** The tangent, 60 pixels to both sides of the point, with an arrow to where the cost falls. */
+function downhill(error, scale) {
   const small = scale.reach / 1000;
   const run = scale.x(error + small) - scale.x(error - small);
   const rise = ((2 * error * 2 * small) / scale.reach ** 2) * (CURVE[0] - CURVE[1]);
   const part = 60 / Math.hypot(run, rise);
   const [x, y] = [scale.x(error), scale.cost(error)];
-  return { x1: x - run * part, y1: y - rise * part, x2: x + run * part, y2: y + rise * part };
+  const [dx, dy] = [run * part, rise * part];
+  const line = svg("line", { class: "tangent", x1: x - dx, y1: y - dy, x2: x + dx, y2: y + dy });
+  if (error === 0) return [line];
+  const down = error > 0 ? -1 : 1;
+  const head = [x + down * dx * 1.12, y + down * dy * 1.12];
+  const corner = (side) => [head[0] - (down * dx) / 6 - (side * dy) / 12, head[1] - (down * dy) / 6 + (side * dx) / 12];
+  return [line, svg("polygon", { class: "tangent-head", points: [head, corner(1), corner(-1)].join(" ") })];
 }
 
 function line(step, scale) {

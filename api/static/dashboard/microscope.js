@@ -23,7 +23,7 @@ export function mountMicroscope(container, options) {
   const microscope = new Microscope(container, options);
   return {
     update: (news) => microscope.update(news),
-    show: (epoch, step) => microscope.show(epoch, step),
+    show: (epoch, step) => microscope.goTo(epoch, step),
     destroy: () => microscope.destroy(),
   };
 }
@@ -43,7 +43,7 @@ class Microscope {
     this.at = { epoch: 1, step: 1 };
     this.#build(container);
     this.update({ job, epochs });
-    this.show(1, 1);
+    this.#show(1, 1);
   }
 
   update({ job, epochs }) {
@@ -51,13 +51,19 @@ class Microscope {
     this.epochs = epochs;
     this.epoch.max = this.#lastEpoch;
     this.explosion.hidden = !this.#explosion;
-    this.epochTotal.textContent = `of ${count(job.progress.epochs)}`;
-    if (this.failed) this.show(this.at.epoch, this.at.step);
+    const { epoch: done, epochs: all } = job.progress;
+    this.epochTotal.textContent = `of ${count(all)}${this.#lastEpoch < all ? `, ${count(done)} done` : ""}`;
+    if (this.failed?.status === 409) this.#again();
     else if (this.step) this.#drawNote();
   }
 
-  /** Shows a step, as near as there is one. */
-  async show(epoch, step, phase = 0) {
+  /** Ends the playing and shows a step, as near as there is one. */
+  goTo(epoch, step, phase = 0) {
+    this.#pause();
+    return this.#show(epoch, step, phase);
+  }
+
+  async #show(epoch, step, phase = 0) {
     clearTimeout(this.#retry);
     this.at = { epoch: clamp(epoch, 1, this.#lastEpoch), step: 1 };
     this.at.step = clamp(step, 1, this.#lastStep);
@@ -123,11 +129,11 @@ class Microscope {
     const next = step + steps;
     if (next > this.#lastStep && step === this.#lastStep) {
       if (epoch === this.#lastEpoch) return false;
-      this.show(epoch + 1, 1, phase);
+      this.#show(epoch + 1, 1, phase);
     } else if (next < 1 && step === 1) {
       if (epoch === 1) return false;
-      this.show(epoch - 1, Infinity, phase);
-    } else this.show(epoch, next, phase);
+      this.#show(epoch - 1, Infinity, phase);
+    } else this.#show(epoch, next, phase);
     return true;
   }
 
@@ -176,8 +182,8 @@ class Microscope {
       ArrowLeft: () => (event.shiftKey ? this.#move(-1, this.phase) : this.#back()),
       PageDown: () => this.#move(JUMPS.PageDown * big),
       PageUp: () => this.#move(JUMPS.PageUp * big),
-      Home: () => this.show(this.at.epoch, 1),
-      End: () => this.show(this.at.epoch, Infinity, 2),
+      Home: () => this.#show(this.at.epoch, 1),
+      End: () => this.#show(this.at.epoch, Infinity, 2),
       " ": () => this.#toggle(),
     };
     if (!actions[event.key] || (event.key === " " && event.target !== this.stage)) return;
@@ -189,7 +195,7 @@ class Microscope {
   // Drawing.
 
   #showStep(step) {
-    this.failed = false;
+    this.failed = null;
     this.step = step;
     this.trouble.hidden = true;
     this.#draw();
@@ -198,16 +204,20 @@ class Microscope {
     this.onStep(step);
   }
 
+  #again() {
+    this.#show(this.at.epoch, this.at.step, this.phase);
+  }
+
   #fail(error) {
-    this.failed = true;
+    this.failed = error;
     this.#pause();
     this.root.removeAttribute("aria-busy");
-    const again = button("Try again", "Try again", () => this.show(this.at.epoch, this.at.step));
+    const again = button("Try again", "Try again", () => this.#again());
     this.trouble.replaceChildren(html("strong", {}, error.title ?? "This did not work."), " ", error.detail ?? String(error), " ", again);
     this.trouble.hidden = false;
     if (error.status === 503 || error.status === 0) {
       const seconds = error.retryAfter ?? 3;
-      this.#retry = setTimeout(() => this.show(this.at.epoch, this.at.step), seconds * 1000);
+      this.#retry = setTimeout(() => this.#again(), seconds * 1000);
     }
   }
 
@@ -258,28 +268,24 @@ class Microscope {
       input.addEventListener("change", () => change(input.valueAsNumber || 1));
       return input;
     };
-    this.epoch = field("epoch", (epoch) => this.#goTo(epoch, 1));
-    this.number = field("step", (step) => this.#goTo(this.at.epoch, step));
+    this.epoch = field("epoch", (epoch) => this.goTo(epoch, 1));
+    this.number = field("step", (step) => this.goTo(this.at.epoch, step));
     this.slider = html("input", { type: "range", min: 1, value: 1, "aria-label": "step" });
-    this.slider.addEventListener("input", () => this.#goTo(this.at.epoch, this.slider.valueAsNumber));
+    this.slider.addEventListener("input", () => this.goTo(this.at.epoch, this.slider.valueAsNumber));
     this.epochTotal = html("span", { class: "ms-total" });
     this.total = html("span", { class: "ms-total" });
     this.explosion = button("The explosion", "Go to the step at which the gradients exploded",
-      () => this.#goTo(this.#explosion.epoch, this.#explosion.step, 2), { class: "ms-explosion", hidden: true });
+      () => this.goTo(this.#explosion.epoch, this.#explosion.step, 2), { class: "ms-explosion", hidden: true });
     return html("div", { class: "ms-places" },
       html("label", {}, "Epoch ", this.epoch, " ", this.epochTotal),
       html("label", {}, "Step ", this.number, " ", this.total),
       this.slider,
       html("div", { class: "ms-jumps" },
-        button("First step", "First step of the epoch", () => this.#goTo(this.at.epoch, 1)),
-        button("Last step", "Last step of the epoch", () => this.#goTo(this.at.epoch, Infinity, 2)),
+        button("First step", "First step of the epoch", () => this.goTo(this.at.epoch, 1)),
+        button("Last step", "Last step of the epoch", () => this.goTo(this.at.epoch, Infinity, 2)),
         this.explosion));
   }
 
-  #goTo(epoch, step, phase = 0) {
-    this.#pause();
-    this.show(epoch, step, phase);
-  }
 
   #stage() {
     const press = (action) => () => {

@@ -5,9 +5,9 @@
 //   path.update({ job, epochs }); path.mark(weights); path.destroy();
 
 import { distanceFigure, series } from "./distance_figure.js";
-import { aroundOne, button, calm, html, onWidth, short, subscript } from "./drawing.js";
+import { aroundOne, button, calm, count, html, onWidth, short, sign, subscript, svg } from "./drawing.js";
 import { PathPoints } from "./path_points.js";
-import { View, planeFigure } from "./plane_figure.js";
+import { View, mark, planeFigure } from "./plane_figure.js";
 import { Surface } from "./surface.js";
 
 const SMALLEST = 4e-16;
@@ -25,7 +25,8 @@ export function mountPath(container, options) {
 }
 
 class Path {
-  #frame = null;
+  #tween = null;
+  #drawing = null;
   #pointers = new Map();
 
   constructor(container, { api, job, epochs }) {
@@ -34,6 +35,7 @@ class Path {
     this.plane = this.inputs === 2;
     this.marked = null;
     this.fitting = "whole";
+    this.target = null;
     this.points = [];
     this.source = new PathPoints(api, job, { changed: () => this.#pointsChanged(), failed: (error) => this.#missing(error) });
     this.#build(container);
@@ -48,21 +50,31 @@ class Path {
   mark(weights) {
     const at = weights?.every(Number.isFinite) ? weights.map((weight) => weight - 1) : null;
     this.marked = at;
-    this.#draw();
+    this.toStep.hidden = !at;
+    if (this.marks && this.plane && !this.#drawing) this.#drawMarks();
+    else this.#draw();
   }
 
   destroy() {
-    cancelAnimationFrame(this.#frame);
+    cancelAnimationFrame(this.#tween);
+    cancelAnimationFrame(this.#drawing);
     this.source.destroy();
     this.stopWatching();
     this.root.remove();
   }
 
   #pointsChanged() {
-    this.points = this.source.all.map((point) => ({ ...point, at: point.weights.map((weight) => weight - 1) }));
+    this.points = this.source.all.map((point, index, all) => ({
+      ...point, at: point.weights.map((weight) => weight - 1), joined: index > 0 && this.#joined(all[index - 1], point),
+    }));
     this.trouble.textContent = "";
     if (this.fitting) this.#look(this.#fit(this.fitting));
     else this.#draw();
+  }
+
+  /** Whether a line between two points is true to the path: regularized weights wander about. */
+  #joined(before, { done, rate }) {
+    return !this.surface.settling || (done - before.done) * rate * this.surface.forgetting < 0.5;
   }
 
   #missing(error) {
@@ -93,14 +105,14 @@ class Path {
 
   /** Looks there at once. */
   #look({ center, half }) {
-    this.center = center;
+    this.center = center.map((value) => Math.max(-LARGEST, Math.min(value, LARGEST)));
     this.half = half;
     this.#draw();
   }
 
   /** Goes there, with each distance halving in the same time; at once for those who want no motion. */
   #go(to) {
-    cancelAnimationFrame(this.#frame);
+    cancelAnimationFrame(this.#tween);
     if (calm()) return this.#look(to);
     const from = { center: this.center, half: this.half };
     const begin = performance.now();
@@ -109,26 +121,28 @@ class Path {
       const half = from.half ** (1 - part) * to.half ** part;
       const left = Math.abs(from.half / to.half - 1) < 0.01 ? 1 - part : (half - to.half) / (from.half - to.half);
       this.#look({ half, center: to.center.map((value, axis) => value + (from.center[axis] - value) * left) });
-      if (part < 1) this.#frame = requestAnimationFrame(frame);
+      if (part < 1) this.#tween = requestAnimationFrame(frame);
       else this.#look(to);
     };
-    this.#frame = requestAnimationFrame(frame);
+    this.#tween = requestAnimationFrame(frame);
     return undefined;
   }
 
   #fitTo(what) {
     this.fitting = what;
+    this.target = null;
     this.#go(this.#fit(what));
   }
 
-  #goToOne() {
+  #goTo(center) {
     this.fitting = null;
-    this.#go({ center: [0, 0], half: this.half });
+    this.target = center;
+    this.#go({ center, half: this.half });
   }
 
-  /** Zooms so that the point stays where it is seen: the end of the path, or the middle. */
+  /** Zooms so that the point stays where it is seen: what was gone to, the path's end, or the middle. */
   #zoom(factor, about = this.#anchor) {
-    cancelAnimationFrame(this.#frame);
+    cancelAnimationFrame(this.#tween);
     this.fitting = null;
     const half = clamp(this.half * factor);
     const kept = half / this.half;
@@ -136,12 +150,12 @@ class Path {
   }
 
   get #anchor() {
-    const near = [this.#end, [0, 0]].find((point) => this.view.shows(point));
-    return near ?? this.center;
+    const { view } = this;
+    return [this.target, this.#end].find((point) => point && view.shows(point)) ?? this.center;
   }
 
   #pan([right, up]) {
-    cancelAnimationFrame(this.#frame);
+    cancelAnimationFrame(this.#tween);
     this.fitting = null;
     this.#look({ half: this.half, center: [this.center[0] + right, this.center[1] + up] });
   }
@@ -155,7 +169,7 @@ class Path {
       "+": () => this.#zoom(1 / BUTTON_ZOOM), "=": () => this.#zoom(1 / BUTTON_ZOOM), "-": () => this.#zoom(BUTTON_ZOOM),
       ArrowLeft: () => this.#pan([-step, 0]), ArrowRight: () => this.#pan([step, 0]),
       ArrowUp: () => this.#pan([0, step]), ArrowDown: () => this.#pan([0, -step]),
-      Home: () => this.#fitTo("whole"), End: () => this.#fitTo("end"), 1: () => this.#goToOne(),
+      Home: () => this.#fitTo("whole"), End: () => this.#fitTo("end"), 1: () => this.#goTo([0, 0]),
     };
     if (!actions[event.key]) return;
     event.preventDefault();
@@ -189,20 +203,32 @@ class Path {
 
   // Drawing.
 
+  /** With the next frame, however often it is asked for. */
   #draw() {
-    const width = this.plot.clientWidth;
-    const height = this.plot.clientHeight;
-    if (!width || !this.points.length) return;
-    if (this.plane) this.#drawPlane(width, height);
-    else this.#drawDistances(width, height);
+    this.#drawing ??= requestAnimationFrame(() => {
+      this.#drawing = null;
+      this.#drawNow(this.plot.clientWidth, this.plot.clientHeight);
+    });
   }
 
-  #drawPlane(width, height) {
-    this.view = new View(this.center, this.half, width, height);
-    const wide = short(2 * this.half);
-    const text = `The path of the weights over the contours of the cost, ${wide} wide around `
-      + `w₁ = ${aroundOne(this.center[0], this.half)}, w₂ = ${aroundOne(this.center[1], this.half)}.`;
-    this.plot.replaceChildren(planeFigure(this.view, this.surface, this.points, this.#marks(), text));
+  #drawNow(width, height) {
+    this.empty.hidden = this.points.length > 0;
+    if (!width || !this.points.length) return;
+    if (this.plane) this.#drawPlane();
+    else this.plot.replaceChildren(distanceFigure(width, height, this.points, this.marked, this.#describe()));
+  }
+
+  get view() {
+    return new View(this.center, this.half, this.plot.clientWidth, this.plot.clientHeight);
+  }
+
+  #drawPlane() {
+    const wide = sign((2 * this.half).toPrecision(2));
+    const text = `${this.#describe()} The view is ${wide} wide around w₁ = ${aroundOne(this.center[0], this.half / 100)}, `
+      + `w₂ = ${aroundOne(this.center[1], this.half / 100)}.`;
+    this.marks = svg("g");
+    this.plot.replaceChildren(planeFigure(this.view, this.surface, this.points, this.marks, text));
+    this.#drawMarks();
     this.width.textContent = `view ${wide} wide`;
     this.zoom.value = -Math.log10(this.half);
     this.zoom.ariaValueText = `view ${wide} wide`;
@@ -210,20 +236,23 @@ class Path {
     this.follow.setAttribute("aria-pressed", String(this.fitting === "end"));
   }
 
-  #marks() {
+  #drawMarks() {
     const { settling } = this.surface;
     const [first] = this.points;
-    return [
+    const marks = [
       { kind: "target", name: "(1, 1): the right weights", at: [0, 0] },
       ...(settling ? [{ kind: "settling", name: "where regularization pulls the weights", at: [settling, settling] }] : []),
       ...(first.kind === "start" ? [{ kind: "start", name: "initial weights", at: first.at }] : []),
       ...(this.marked ? [{ kind: "microscope", name: "the microscope's step", at: this.marked }] : []),
     ];
+    const { view } = this;
+    this.marks.replaceChildren(...marks.filter(({ at }) => view.shows(at)).map((one) => mark(view, one)));
   }
 
-  #drawDistances(width, height) {
-    const text = `Distance of each weight to 1 by steps done, ending at ${this.#end.slice(0, 6).map((value) => short(Math.abs(value))).join(", ")}.`;
-    this.plot.replaceChildren(distanceFigure(width, height, this.points, this.marked, text));
+  /** The path in a sentence. */
+  #describe() {
+    const list = (at) => `${at.slice(0, 6).map((value) => short(Math.abs(value))).join(", ")}${at.length > 6 ? ", …" : ""}`;
+    return `The path of the weights: their distances to 1 were ${list(this.points[0].at)}, and after ${count(this.points.at(-1).done)} steps ${list(this.#end)}.`;
   }
 
   #setPlane(plane) {
@@ -248,8 +277,9 @@ class Path {
     });
     this.plot.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) this.plot.addEventListener(end, (event) => this.#pointers.delete(event.pointerId));
+    this.empty = html("p", { class: "wp-empty" }, "The path begins when the first epoch is committed.");
     this.trouble = html("p", { class: "wp-trouble", role: "status" });
-    this.root = html("div", { class: "weights-path" }, this.#buildTools(), this.plot, ...this.#buildLegend(), this.trouble);
+    this.root = html("div", { class: "weights-path" }, this.#buildTools(), this.empty, this.plot, ...this.#buildLegend(), this.trouble);
     container.append(this.root);
     this.#drawChoice();
     this.stopWatching = onWidth(this.plot, () => this.#draw());
@@ -264,10 +294,11 @@ class Path {
     this.zoom.addEventListener("input", () => this.#zoom(10 ** -this.zoom.valueAsNumber / this.half));
     this.whole = button("Whole path", "Whole path", () => this.#fitTo("whole"));
     this.follow = button("Follow the end", "Follow the end of the path", () => this.#fitTo("end"));
+    this.toStep = button("Microscope", "Centre on the microscope's step", () => this.#goTo(this.marked), { hidden: true });
     this.width = html("span", { class: "wp-width" });
     this.tools = html("div", { class: "wp-tools" },
       button("−", "Zoom out", () => this.#zoom(BUTTON_ZOOM)), this.zoom, button("+", "Zoom in", () => this.#zoom(1 / BUTTON_ZOOM)),
-      this.whole, this.follow, button("(1, 1)", "Centre on (1, 1)", () => this.#goToOne()), this.width);
+      this.whole, this.follow, button("(1, 1)", "Centre on (1, 1)", () => this.#goTo([0, 0])), this.toStep, this.width);
     const choice = html("div", { class: "wp-tools", role: "group", "aria-label": "drawing", hidden: this.inputs !== 2 }, this.choices);
     return html("div", { class: "wp-bar" }, choice, this.tools);
   }
@@ -275,7 +306,7 @@ class Path {
   #buildLegend() {
     const entry = (kind, text) => html("li", { class: kind && `key-${kind}` }, text);
     this.legend = html("ul", { class: "wp-legend" },
-      entry("path", "path, with a dot for each epoch"), entry("start", "initial weights"), entry("target", "(1, 1): the right weights"),
+      entry("path", "path; dots are single steps"), entry("commit", "after each epoch"), entry("start", "initial weights"), entry("target", "(1, 1): the right weights"),
       this.surface.settling ? entry("settling", `where regularization pulls them: ${aroundOne(this.surface.settling, 10 ** (Math.floor(Math.log10(Math.abs(this.surface.settling))) - 2))}`) : null,
       entry("microscope", "the microscope's step"), entry("contour", "same mean cost"));
     this.hint = html("p", { class: "ms-keys" }, html("kbd", {}, "+ −"), " or the wheel zoom ", html("kbd", {}, "← → ↑ ↓"), " or dragging move ",

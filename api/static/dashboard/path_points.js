@@ -2,12 +2,14 @@
 
 const FINE_EPOCHS = 12;
 const FINE_COUNT = 60;
+const RETRY_SECONDS = 5;
 
 export class PathPoints {
   #segments = new Map();
   #asked = new Set();
   #stop = new AbortController();
   #asking = Promise.resolve();
+  #retry = null;
 
   /** `changed()` is called whenever there are more points, `failed(error)` when some are missing. */
   constructor(api, job, { changed, failed }) {
@@ -18,47 +20,55 @@ export class PathPoints {
     this.job = job;
   }
 
-  /** [{done, weights, epoch, kind}] by the number of steps done; kind: start, step or commit. */
+  /** `all` becomes [{done, weights, rate, epoch, kind}], by steps done; kind: start, step or commit. */
   update(job, epochs) {
     this.job = job;
     this.epochs = epochs;
-    const begun = Math.min(epochs.length + (job.error?.code === "diverged" ? 1 : 0), FINE_EPOCHS);
-    for (let epoch = 1; epoch <= begun; epoch += 1) this.#ask(epoch);
+    const trained = Math.min(epochs.length + (job.error?.code === "diverged" ? 1 : 0), FINE_EPOCHS);
+    for (let epoch = 1; epoch <= trained; epoch += 1) this.#ask(epoch);
     this.#collect();
   }
 
   destroy() {
     this.#stop.abort();
+    clearTimeout(this.#retry);
   }
 
   #collect() {
     const { job, epochs } = this;
     const size = job.progress.steps;
-    const start = job.initial_weights && { done: 0, weights: job.initial_weights, epoch: 0, kind: "start" };
-    const commits = epochs.map(({ epoch, weights }) => ({ done: epoch * size, weights, epoch, kind: "commit" }));
+    const start = job.initial_weights && { done: 0, weights: job.initial_weights, rate: 0, epoch: 0, kind: "start" };
+    const commits = epochs.map(({ epoch, weights, learning_rate: rate }) => (
+      { done: epoch * size, weights, rate, epoch, kind: "commit" }));
     this.all = [...(start ? [start] : []), ...commits, ...[...this.#segments.values()].flat()]
       .filter(({ weights }) => weights.every(Number.isFinite))
       .sort((one, other) => one.done - other.done);
     this.changed();
   }
 
-  /** One request at a time; what the service refuses is left out, and asked for with the next update. */
+  /** One request at a time; what the service refuses is asked for again a little later. */
   #ask(epoch) {
     if (this.#asked.has(epoch)) return;
     this.#asked.add(epoch);
     this.#asking = this.#asking.then(() => this.#fetch(epoch)).catch((error) => {
       this.#asked.delete(epoch);
-      if (error.name !== "AbortError") this.failed(error);
+      if (error.name === "AbortError") return;
+      this.failed(error);
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.update(this.job, this.epochs), (error.retryAfter ?? RETRY_SECONDS) * 1000);
     });
   }
 
   async #fetch(epoch) {
     const size = this.job.progress.steps;
-    for (const { first, every, count } of epoch === 1 ? decades(size) : evenly(size)) {
+    const { error } = this.job;
+    const last = error?.code === "diverged" && error.epoch === epoch ? error.step : size;
+    for (const { first, every, count } of epoch === 1 ? decades(last) : evenly(last)) {
+      if (this.#segments.has(`${epoch}/${first}`)) continue;
       const query = `epoch=${epoch}&step=${first}&count=${count}&every=${every}`;
       const page = await this.api.get(`/v1/jobs/${this.job.id}/steps?${query}`, { signal: this.#stop.signal });
       this.#segments.set(`${epoch}/${first}`, page.steps.map(({ step, weights }) => (
-        { done: (epoch - 1) * size + step - 1, weights, epoch, kind: "step" })));
+        { done: (epoch - 1) * size + step - 1, weights, rate: page.learning_rate, epoch, kind: "step" })));
       this.#collect();
     }
   }

@@ -2,7 +2,7 @@
 // Coordinates are distances to 1, which doubles hold exactly; everything is clipped before it is
 // drawn, so the view may be as wide as the path or as narrow as the gap between two doubles.
 
-import { aroundOne, roundUp, short, svg } from "./drawing.js";
+import { aroundOne, roundUp, sign, svg } from "./drawing.js";
 
 const ULP = 2 ** -52;
 
@@ -37,14 +37,14 @@ export class View {
 }
 
 /**
- * An SVG of the view. `points` are those of the path as distances to 1, with their `kind` and
- * `epoch`; `marks` are {name, at, kind} beside it.
+ * An SVG of the view. `points` are those of the path as distances to 1, with their `kind`, `epoch`
+ * and whether they are `joined` to the one before; `marks` is a group that stands above them.
  */
 export function planeFigure(view, surface, points, marks, label) {
   return svg("svg", {
     class: "plane-figure", role: "img", "aria-label": label,
     viewBox: `0 0 ${view.width} ${view.height}`, width: view.width, height: view.height,
-  }, doubles(view), contours(view, surface), axes(view), path(view, points), ...marks.map((one) => mark(view, one)));
+  }, doubles(view), contours(view, surface), axes(view), path(view, points), marks);
 }
 
 /** The grid of the numbers that a weight can be, once they are far enough apart to be seen. */
@@ -77,7 +77,7 @@ function contours(view, surface) {
     const named = strong && major > 40 && vertex.every((value) => value > 14) && vertex[0] < view.width - 60;
     return [
       svg("ellipse", { class: kind, rx: major, ry: minor, transform: `translate(${x} ${y}) rotate(45)` }),
-      named ? svg("text", { class: "caption level halo", x: vertex[0], y: vertex[1] + 4 }, short(level)) : null,
+      named ? svg("text", { class: "caption level halo", x: vertex[0], y: vertex[1] + 4 }, sign(level.toExponential(0)).replace("e+", "e")) : null,
     ];
   });
 }
@@ -175,21 +175,36 @@ function tick(view, axis, at, text) {
     svg("text", { class: "caption halo", x, y: view.height - 9, "text-anchor": "middle" }, text));
 }
 
+/** Lines where points are joined, dots of single steps, and the line from commit to commit. */
 function path(view, points) {
   const shown = points.filter(({ at }) => view.shows(at));
-  return [...segments(view, points.map(({ at }) => at), "path-line"), ...steps(view, shown),
-    ...shown.filter(({ kind }) => kind === "commit").map(({ at }) => dot(view, at, 4, "path-commit")),
-    ...names(view, shown.filter(({ kind }) => kind === "commit"))];
+  const commits = points.filter(({ kind }) => kind === "commit");
+  const dots = (kind, distance, radius) =>
+    apart(view, shown.filter((point) => point.kind === kind), distance).map(({ at }) => dot(view, at, radius, `path-${kind}`));
+  return [
+    ...runs(points).flatMap((run) => segments(view, run, "path-line")), ...dots("step", 5, 2),
+    ...segments(view, commits.map(({ at }) => at), "path-line between"), ...dots("commit", 3, 4.5),
+    ...names(view, shown.filter(({ kind }) => kind === "commit")),
+  ];
 }
 
-/** Dots of steps that are apart from each other. */
-function steps(view, points) {
+function runs(points) {
+  const found = [];
+  for (const { at, joined } of points) {
+    if (joined) found.at(-1).push(at);
+    else found.push([at]);
+  }
+  return found;
+}
+
+/** Those that are so many pixels from the one before. */
+function apart(view, points, distance) {
   let last = [-99, -99];
-  return points.filter(({ kind }) => kind === "step").map(({ at }) => {
+  return points.filter(({ at }) => {
     const [x, y] = view.pixel(at);
-    if (Math.hypot(x - last[0], y - last[1]) < 7) return null;
+    if (Math.hypot(x - last[0], y - last[1]) < distance) return false;
     last = [x, y];
-    return dot(view, at, 2.5, "path-step");
+    return true;
   });
 }
 
@@ -201,7 +216,7 @@ function dot(view, at, radius, kind) {
 /** Numbers of the epochs, where they do not cover each other; the newest first. */
 function names(view, commits) {
   const taken = [];
-  return commits.toReversed().map(({ at, epoch }) => {
+  return commits.slice(-200).toReversed().map(({ at, epoch }) => {
     const [x, y] = view.pixel(at);
     if (taken.some((other) => Math.abs(other[0] - x) < 22 && Math.abs(other[1] - y) < 15)) return null;
     taken.push([x, y]);
@@ -209,8 +224,8 @@ function names(view, commits) {
   });
 }
 
-function mark(view, { at, kind, name }) {
-  if (!view.shows(at)) return null;
+/** A mark {name, at, kind} on the plane. */
+export function mark(view, { at, kind, name }) {
   const [x, y] = view.pixel(at);
   const shapes = {
     target: () => [svg("line", { x1: x - 9, x2: x + 9, y1: y, y2: y }), svg("line", { x1: x, x2: x, y1: y - 9, y2: y + 9 })],

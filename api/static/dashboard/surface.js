@@ -15,6 +15,8 @@ export class Surface {
     const c = { published: -strength, l2: strength, none: 0 }[kind];
     const steepest = (2 * (this.a + inputs * this.b)) / unit ** 2 + c;
     const flattest = (2 * this.a) / unit ** 2 + c;
+    /** Times a learning rate: the share of its slowest error that the neuron forgets in a step. */
+    this.forgetting = (2 * this.a) / unit ** 2;
     /** The distance to 1 at which every weight settles; null where none does. */
     this.settling = flattest > 0 ? -c / steepest : null;
   }
