@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from api import (
     access,
+    dashboard,
     docs,
     events,
     fast_lane,
@@ -58,7 +59,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         ServedModels(named),
         ServedJobs(named),
     )
-    for part in (jobs, events, steps, predict, models, inference, health, metrics, docs):
+    parts = (jobs, events, steps, predict, models, inference, health, metrics, docs, dashboard)
+    for part in parts:
         app.register_blueprint(part.blueprint)
     problems.register(app)
     access.register(app, settings, store)

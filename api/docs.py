@@ -1,9 +1,9 @@
 """The OpenAPI document and a page to try it, which loads nothing from outside."""
 
 from functools import cache
+from pathlib import Path
 
-from flask import Blueprint, Response, current_app, redirect, send_from_directory, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Blueprint, Response, current_app, send_from_directory
 
 from api import openapi
 from api.access import access
@@ -12,7 +12,8 @@ from api.scopes import needs
 from api.webhooks import JobEnded
 from shared import __version__
 
-blueprint = Blueprint("docs", __name__, static_folder="static", static_url_path="/static")
+STATIC = Path(__file__).parent / "static"
+blueprint = Blueprint("docs", __name__, static_folder=STATIC, static_url_path="/static")
 
 PAGE_POLICY = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
@@ -37,13 +38,6 @@ def _document() -> dict[str, object]:
 @needs("any")
 def docs() -> Response:
     """Swagger UI."""
-    response = send_from_directory(blueprint.static_folder or "", "docs.html")
+    response = send_from_directory(STATIC, "docs.html")
     response.headers["Content-Security-Policy"] = PAGE_POLICY
     return response
-
-
-@blueprint.get("/")
-@needs("any")
-def home() -> AnyResponse:
-    """For now, the documentation is the front page."""
-    return redirect(url_for("docs.docs"))

@@ -136,7 +136,7 @@ def test_a_key_comes_in_either_header(service: Keys, header: dict[str, str]) -> 
 def test_a_browser_can_bring_the_key_as_a_password_to_pages_only(service: Keys) -> None:
     http = service.session(None)
     http.auth = ("anyone", service.keys["research"])
-    for page in ("/docs", "/static/docs.js", "/openapi.json"):
+    for page in ("/", "/docs", "/static/docs.js", "/openapi.json"):
         assert http.get(page).status_code == 200
     for path in ("/v1/jobs", "/v1/jobs/" + "0" * 32):
         check_problem(http.get(path), 401)

@@ -7,10 +7,11 @@
 // Answers with an ETag are revalidated by the browser's own cache. A 401 asks for a key once, for
 // all requests that wait for it, and sends them again. Everything else is thrown.
 //
-// Events: "reached" after an answer, "lost" after none (or a 503 of the store), with the error as
-// `detail`. What happens then is the caller's matter; `pause` says how long to wait.
+// Event: "trouble" when there is no answer, or one that blames the service. Those who poll wait for
+// as long as `pause` says and try again.
 
 const KEY = "neuron-api-key";
+const PATIENCE_MS = 15_000;
 
 /** An answer that is an error, or no answer at all (status 0). */
 export class ApiError extends Error {
@@ -57,21 +58,22 @@ export class Api extends EventTarget {
     return this.#json(path, { ...options, method: "DELETE" });
   }
 
-  /** The answer itself, for those who read its body as it comes. */
-  async open(path, { method = "GET", body, headers = {}, signal } = {}) {
+  /** The answer itself. A `stream` may last; everything else is given up after a while. */
+  async open(path, { method = "GET", body, headers = {}, signal, stream = false } = {}) {
     const sent = { Accept: "application/json", ...headers };
     if (body !== undefined) sent["Content-Type"] = "application/json";
     const text = body === undefined ? undefined : JSON.stringify(body);
     for (;;) {
       const key = sessionStorage.getItem(KEY);
+      const signals = [signal, stream ? null : AbortSignal.timeout(PATIENCE_MS)].filter(Boolean);
       const response = await this.#send(path, {
-        method, body: text, signal, headers: key ? { ...sent, Authorization: `Bearer ${key}` } : sent,
+        method, body: text, signal: AbortSignal.any(signals),
+        headers: key ? { ...sent, Authorization: `Bearer ${key}` } : sent,
       });
       if (response.ok || response.status === 304) return response;
       const error = await problem(response);
       if (error.status === 401 && (await this.#newKey(key, error))) continue;
-      this.#tell(error);
-      throw error;
+      throw this.#told(error);
     }
   }
 
@@ -87,9 +89,7 @@ export class Api extends EventTarget {
 
   async #send(path, options) {
     try {
-      const response = await fetch(path, { ...options, redirect: "error" });
-      if (response.ok) this.#tell(null);
-      return response;
+      return await fetch(path, { ...options, redirect: "error" });
     } catch (error) {
       throw this.#noAnswer(error);
     }
@@ -97,14 +97,12 @@ export class Api extends EventTarget {
 
   #noAnswer(cause) {
     if (cause.name === "AbortError") return cause;
-    const error = new ApiError({ status: 0, title: "The service does not answer." });
-    this.#tell(error);
-    return error;
+    return this.#told(new ApiError({ status: 0, title: "The service does not answer." }));
   }
 
-  #tell(error) {
-    const lost = error && (error.status === 0 || error.status >= 500);
-    this.dispatchEvent(new CustomEvent(lost ? "lost" : "reached", { detail: error }));
+  #told(error) {
+    if (error.status === 0 || error.status >= 500) this.dispatchEvent(new Event("trouble"));
+    return error;
   }
 
   /** Whether there is another key now than the one that was refused. */
@@ -138,10 +136,15 @@ export function pause(failures, error) {
 /** Resolves after so many seconds; rejects as soon as the signal aborts. */
 export function wait(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    signal?.addEventListener("abort", () => {
+    signal.throwIfAborted();
+    const over = () => {
       clearTimeout(timer);
       reject(signal.reason);
-    }, { once: true });
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", over);
+      resolve();
+    }, seconds * 1000);
+    signal.addEventListener("abort", over, { once: true });
   });
 }
