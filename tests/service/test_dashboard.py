@@ -266,6 +266,7 @@ def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.locator("main").get_by_role("link", name="New job")).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="New job", level=1)).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_label("Published run")).to_be_focused()
     page.keyboard.press("ArrowDown")

@@ -38,10 +38,10 @@ export function card(title, attributes = {}, ...children) {
 }
 
 /** What went wrong, in words; with a button where trying again can help. */
-export function failure(error, again) {
+export function failure({ title = "Something went wrong.", detail, message }, again) {
+  const why = detail ?? message;
   return h("div", { class: "failure", role: "alert" },
-    h("p", {}, h("strong", {}, error.title ?? "Something went wrong"), " ",
-      error.detail === error.title ? "" : error.detail ?? error.message),
+    h("p", {}, h("strong", {}, title), why === title ? null : ` ${why}`),
     again && h("button", { type: "button", onclick: again }, "Try again"));
 }
 

@@ -61,7 +61,7 @@ export class JobFeed extends EventTarget {
       const page = await this.#api.get(after, { signal });
       if (!this.#add(page.epochs)) break;
     }
-    if (job.progress.epoch >= this.epochs.length) this.#changed({ job, error: null });
+    this.#changed({ job: upToDate(job, this.epochs), error: null });
   }
 
   /** How many of them are new: the stream and a look may both bring one. */
@@ -104,17 +104,21 @@ export class JobFeed extends EventTarget {
   }
 
   #heard(result) {
-    if (!this.#add([result])) return;
-    const { epoch, weights, accuracy } = result;
-    const fraction = epoch / this.job.progress.epochs;
-    const progress = { ...this.job.progress, epoch, step: 0, fraction };
-    this.#changed({ job: { ...this.job, progress, weights, accuracy } });
+    if (this.#add([result])) this.#changed({ job: upToDate(this.job, this.epochs) });
   }
 
   #changed(difference) {
     Object.assign(this, difference);
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** The job as it is after the last of the epochs, which may be ahead of the look at it. */
+function upToDate(job, epochs) {
+  if (epochs.length <= job.progress.epoch) return job;
+  const { epoch, weights, accuracy } = epochs.at(-1);
+  const progress = { ...job.progress, epoch, step: 0, fraction: epoch / job.progress.epochs };
+  return { ...job, progress, weights, accuracy };
 }
 
 /** Server-sent events, as far as the service uses them. */
