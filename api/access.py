@@ -87,6 +87,13 @@ class Access:
         environ[VISITOR] = visitor
         return visitor
 
+    def still_admits(self, environ: Mapping[str, Any], scope: Scope) -> bool:
+        """Whether an admitted request would be admitted as the same visitor now; not counted."""
+        if not self._ring:
+            return True
+        key = self._ring.find(_presented(environ, scope) or "")
+        return key is not None and key.allows(scope) and _visitor(key) == environ[VISITOR]
+
     def check_job(self, visitor: Visitor, job_id: str) -> None:
         """Let nobody learn that another owner's job is there.
 

@@ -2,9 +2,10 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -12,11 +13,13 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
+from api.access import access
 from api.metrics import STREAMS
 from api.openapi import operation
 from api.parsing import query
 from api.problems import Problem
 from api.representation import answer, moment
+from api.scopes import Scope
 from api.services import services
 from shared.errors import JobNotFound
 from shared.job import Epoch, Status
@@ -134,7 +137,8 @@ def _stream(job_id: str, after: str) -> Response:
             "the same events can be polled."
         )  # fmt: skip
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
-    messages = _messages(store, job_id, after, settings.stream_heartbeat_seconds)
+    admitted = partial(access().still_admits, request.environ, Scope.TRAIN)
+    messages = _messages(store, job_id, after, settings.stream_heartbeat_seconds, admitted)
     response = Response(messages, headers=headers, content_type=EVENT_STREAM)
     response.call_on_close(free.release)
     STREAMS.inc()
@@ -142,8 +146,12 @@ def _stream(job_id: str, after: str) -> Response:
     return response
 
 
-def _messages(store: Store, job_id: str, after: str, heartbeat: float) -> Iterator[bytes]:
+def _messages(
+    store: Store, job_id: str, after: str, heartbeat: float, admitted: Callable[[], bool]
+) -> Iterator[bytes]:
     """The body of a stream; when Redis fails it ends, so that the client connects again.
+
+    It also ends when the client's key is no longer good for it.
 
     "Ended" is what the record says once all events are sent: a failed job may be retried, so that
     an event that ends it need not be the last.
@@ -151,7 +159,7 @@ def _messages(store: Store, job_id: str, after: str, heartbeat: float) -> Iterat
     yield b"retry: %d\n\n" % RETRY_MS
     spoken = time.monotonic()
     with suppress(RedisError, JobNotFound):
-        while True:
+        while admitted():
             status, events = store.news(job_id, after=after, limit=BATCH)
             if not events and status.ended:
                 return

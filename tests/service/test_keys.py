@@ -25,7 +25,8 @@ from standalone import StartError
 from standalone.stack import Stack
 from tests.conftest import Http, eventually
 from tests.service.test_bad_input import check_problem
-from tests.service.test_jobs import SMALL
+from tests.service.test_events import SSE
+from tests.service.test_jobs import LONG, SMALL
 
 ROOT = Path(__file__).parents[2]
 FAILURES = 5
@@ -272,6 +273,39 @@ def test_keys_are_made_and_revoked_while_the_service_runs(service: Keys) -> None
         return all(http.get("/v1/jobs").status_code in (401, 429) for _ in range(8))
 
     eventually(gone, "the key is gone in every process", 3)
+
+
+@pytest.mark.parametrize("change", ["revoked", "without its scope", "of another owner"])
+def test_an_open_stream_ends_soon_after_its_key_is(service: Keys, change: str) -> None:
+    before = service.file.read_text()
+    key = add(service.file, "research", "train")
+    key_id = key.split("_")[1]
+    http = service.session(key)
+    eventually(lambda: known_everywhere(http), "the key is known in every process", 3)
+    path = f"/v1/jobs/{http.post('/v1/jobs', json=LONG).json()['id']}"
+    assert http.post(f"{path}/pause").status_code == 200
+    with http.get(f"{path}/events", headers=SSE, stream=True) as stream:
+        told = stream.iter_content(None)
+        assert b"queued" in next(told) + next(told)
+        if change == "revoked":
+            assert command("revoke", key_id, service.file).exit_code == 0
+        else:
+            file = json.loads(service.file.read_text())
+            file["keys"][-1] |= {"scopes": ["predict"]} if "scope" in change else {"owner": "other"}
+            service.file.write_text(json.dumps(file))
+        changed = time.monotonic()
+        list(told)
+        assert time.monotonic() - changed < 3
+    refused = {"revoked": (401, 429), "without its scope": (403,), "of another owner": (404,)}
+    eventually(
+        lambda: http.get(f"{path}/events", headers=SSE).status_code in refused[change], "refused", 3
+    )
+    service.of("research").post(f"{path}/cancel")
+    service.file.write_text(before)
+
+
+def known_everywhere(http: Http) -> bool:
+    return all(http.get("/v1/jobs").status_code == 200 for _ in range(8))
 
 
 def test_a_file_that_has_become_unusable_changes_nothing(service: Keys) -> None:
