@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from api.access import access
 from api.metrics import STREAMS
 from api.openapi import operation
-from api.parsing import query
+from api.parsing import WHOLE, query
 from api.problems import Problem
 from api.representation import answer, moment
 from api.scopes import Scope
@@ -30,6 +30,7 @@ blueprint = Blueprint("events", __name__, url_prefix="/v1/jobs")
 EVENT_STREAM = "text/event-stream"
 #: When a browser connects again after a break.
 RETRY_MS = 1_000
+EVENT_ID = "[0-9]{1,19}(-[0-9]{1,19})?"
 #: How many events one message to the client holds at most.
 BATCH = 100
 
@@ -39,8 +40,12 @@ class EventsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = Field(1000, description="of a list")
-    after: str = Field("0", description="only what follows the event with this id")
+    limit: Annotated[int, Field(ge=1, le=1000), WHOLE] = Field(1000, description="of a list")
+    after: str = Field(
+        "0",
+        description="only what follows the event with this id",
+        json_schema_extra={"pattern": f"^{EVENT_ID}$"},
+    )
 
 
 class StatusChange(BaseModel):
@@ -81,9 +86,9 @@ class EventList(BaseModel):
 def list_events(job_id: str) -> Response:
     """A page of events, or a stream that ends with the job; 204 if it would be empty."""
     wanted, _ = query(EventsQuery)
-    if not _wants_stream():
-        return _page(job_id, _position(wanted.after), wanted.limit)
-    return _stream(job_id, _position(request.headers.get("Last-Event-ID", wanted.after)))
+    after = _position(wanted.after)
+    last = _position(request.headers.get("Last-Event-ID", after))
+    return _stream(job_id, last) if _wants_stream() else _page(job_id, after, wanted.limit)
 
 
 def _wants_stream() -> bool:
@@ -92,7 +97,7 @@ def _wants_stream() -> bool:
 
 
 def _position(event_id: str) -> str:
-    if not re.fullmatch(r"[0-9]{1,19}(-[0-9]{1,19})?", event_id):
+    if not re.fullmatch(EVENT_ID, event_id):
         raise Problem(400, f"{event_id[:50]!r} is not the id of an event, as in 1735689600000-0.")
     return event_id
 

@@ -6,19 +6,19 @@ A model is a named model or a job; its versions are the epochs of its job.
 import re
 import time
 import zlib
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
 from api.access import Access, Visitor, access, visible_owner, visitor
 from api.arithmetic import SumTooLarge, forward, forward_few
 from api.metrics import count_prediction
-from api.oip import ERROR_BOUND, INPUT, OUTPUT, OUTPUTS, InferRequest, read, write
+from api.oip import DATATYPES, ERROR_BOUND, INPUT, OUTPUT, OUTPUTS, InferRequest, read, write
 from api.openapi import operation
 from api.parsing import parse_json
-from api.predict import check_rows, model_for
+from api.predict import JSON, check_rows, model_for
 from api.problems import Problem
 from api.reading import turn, whole_body
 from api.representation import answer
@@ -33,34 +33,79 @@ blueprint = Blueprint("inference", __name__, url_prefix="/v2")
 
 NAME, PLATFORM = "neuron-training-service", "neuron"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
+BINARY = "application/octet-stream"
 #: Window bits of zlib for each Content-Encoding.
 _ENCODINGS = {"gzip": 31, "deflate": 15}
 
 
-class Tensor(BaseModel):
-    """A tensor; with the binary extension, `parameters` instead of `data`."""
+class InputParameters(BaseModel):
+    """Of an input; others are ignored."""
 
-    name: str
-    shape: list[int]
-    datatype: str
-    parameters: dict[str, Any] = {}
-    data: list[Any] | None = Field(None, description="flat or nested, row-major")
+    model_config = ConfigDict(extra="allow")
+
+    binary_data_size: int = Field(0, ge=0, description="its bytes behind the JSON")
+
+
+class OutputParameters(BaseModel):
+    """Of an output that is asked for; others are ignored."""
+
+    model_config = ConfigDict(extra="allow")
+
+    binary_data: bool = Field(False, description="whether as a binary tensor")
+
+
+class RequestParameters(BaseModel):
+    """Of a request; others are ignored."""
+
+    model_config = ConfigDict(extra="allow")
+
+    binary_data_output: bool = Field(False, description="whether outputs are binary tensors")
+
+
+class InputTensor(BaseModel):
+    """The input; with the binary extension, `binary_data_size` instead of `data`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Literal["input"]
+    shape: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=2, max_length=2, description="[rows, inputs of the neuron]"
+    )
+    datatype: str = Field(json_schema_extra={"enum": [*DATATYPES]})
+    parameters: InputParameters | None = None
+    data: list[float | list[float]] = Field([], description="flat or nested, row-major")
 
 
 class WantedOutput(BaseModel):
     """An output that is asked for."""
 
-    name: str
-    parameters: dict[str, Any] = {}
+    model_config = ConfigDict(extra="forbid")
+
+    name: Literal["output", "error_bound"]
+    parameters: OutputParameters | None = None
 
 
 class Infer(BaseModel):
     """Rows to add, as one tensor `input` of the shape [rows, inputs]."""
 
+    model_config = ConfigDict(extra="forbid")
+
     id: str | None = Field(None, description="echoed")
+    parameters: RequestParameters | None = None
+    inputs: list[InputTensor] = Field(min_length=1, max_length=1)
+    outputs: list[WantedOutput] | None = Field(
+        None, max_length=2, description="`output`, `error_bound`; both if left out"
+    )
+
+
+class Tensor(BaseModel):
+    """An output; with the binary extension, `parameters` instead of `data`."""
+
+    name: str
+    shape: list[int]
+    datatype: str
     parameters: dict[str, Any] = {}
-    inputs: list[Tensor]
-    outputs: list[WantedOutput] = Field([], description="`output`, `error_bound`; all if left out")
+    data: list[float] | None = None
 
 
 class Inferred(BaseModel):
@@ -135,14 +180,14 @@ def server_metadata() -> Response:
 
 
 @blueprint.get("/health/live")
-@operation("Is the server alive?", "inference", {200: None}, scope="open")
+@operation("Is the server alive?", "inference", {200: JSON}, scope="open")
 def server_live() -> Response:
     """200 whenever the process answers."""
     return answer({"live": True})
 
 
 @blueprint.get("/health/ready")
-@operation("Can the server predict?", "inference", {200: None}, problems=(503,), scope="open")
+@operation("Can the server predict?", "inference", {200: JSON}, problems=(503,), scope="open")
 def server_ready() -> Response:
     """200 when Redis answers."""
     try:
@@ -175,7 +220,7 @@ def model_metadata(model: str, version: str | None = None) -> Response:
     )
 
 
-@operation("Can a model predict?", "inference", {200: None}, problems=(404, 503), scope="predict")
+@operation("Can a model predict?", "inference", {200: JSON}, problems=(404, 503), scope="predict")
 def model_ready(model: str, version: str | None = None) -> Response:
     """200 if it has weights."""
     _find(model, version)
@@ -183,7 +228,7 @@ def model_ready(model: str, version: str | None = None) -> Response:
 
 
 @operation(
-    "Configuration of a model", "inference", {200: None}, problems=(404, 503), scope="predict"
+    "Configuration of a model", "inference", {200: JSON}, problems=(404, 503), scope="predict"
 )
 def model_config(model: str, version: str | None = None) -> Response:
     """As Triton has it."""
@@ -201,7 +246,7 @@ def model_config(model: str, version: str | None = None) -> Response:
     )
 
 
-@operation("Statistics of a model", "inference", {200: None}, problems=(404, 503), scope="predict")
+@operation("Statistics of a model", "inference", {200: JSON}, problems=(404, 503), scope="predict")
 def model_stats(model: str, version: str | None = None) -> Response:
     """Inferences that the process that answers has made."""
     served = _find(model, version)
@@ -209,7 +254,7 @@ def model_stats(model: str, version: str | None = None) -> Response:
 
 
 @blueprint.get("/models/stats")
-@operation("Statistics of all models", "inference", {200: None}, problems=(503,), scope="predict")
+@operation("Statistics of all models", "inference", {200: JSON}, problems=(503,), scope="predict")
 def all_stats() -> Response:
     """Of all named models; inferences that the process that answers has made."""
     shown = [_stats(name, str(served.source.epoch)) for name, served in _visible_models()]
@@ -218,7 +263,11 @@ def all_stats() -> Response:
 
 @blueprint.post("/repository/index")
 @operation(
-    "List the named models", "inference", {200: None}, problems=(400, 413, 503), scope="predict"
+    "List the named models",
+    "inference",
+    {200: JSON},
+    problems=(400, 411, 413, 503),
+    scope="predict",
 )
 def repository_index() -> Response:
     """All named models; every job can be called by its id besides."""
@@ -239,7 +288,8 @@ def repository_index() -> Response:
     {200: Inferred},
     body=Infer,
     headers={"Inference-Header-Content-Length": "bytes of JSON, before binary tensors"},
-    other_form="application/octet-stream",
+    other_form=BINARY,
+    other_body=BINARY,
     problems=(400, 404, 411, 413, 415, 503),
     scope="predict",
 )
@@ -298,7 +348,7 @@ def inferred(
     if json_length is None:
         return body, [("Content-Type", "application/json")]
     return body, [
-        ("Content-Type", "application/octet-stream"),
+        ("Content-Type", BINARY),
         ("Inference-Header-Content-Length", str(json_length)),
     ]
 

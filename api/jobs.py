@@ -13,7 +13,7 @@ from api import representation
 from api.access import visible_owner, visitor
 from api.observed import JOB_ID
 from api.openapi import operation
-from api.parsing import WholeNumber, body, check_limits, idempotency_key, query, wait_seconds
+from api.parsing import WHOLE, body, check_limits, idempotency_key, query, wait_seconds
 from api.problems import Problem
 from api.representation import answer, job_answer
 from api.services import services
@@ -31,8 +31,10 @@ class ListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: list[Status] = Field([], description="only jobs of this status; may be repeated")
-    limit: Annotated[WholeNumber, Field(ge=1, le=200)] = 50
-    after: str | None = Field(None, description="`next` of the page before")
+    limit: Annotated[int, Field(ge=1, le=200), WHOLE] = 50
+    after: str | None = Field(
+        None, pattern="^[A-Za-z0-9_-]+$", description="`next` of the page before"
+    )
 
 
 class JobList(BaseModel):
@@ -48,8 +50,8 @@ class EpochsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = 1000
-    after: Annotated[WholeNumber, Field(ge=0, le=2**53)] = Field(
+    limit: Annotated[int, Field(ge=1, le=1000), WHOLE] = 1000
+    after: Annotated[int, Field(ge=0, le=2**53), WHOLE] = Field(
         0, description="only epochs after this one"
     )
 
@@ -73,7 +75,7 @@ class EpochList(BaseModel):
         "Idempotency-Key": "the same key and body give the same job for 24 hours",
         "Prefer": "wait=N: answer when the job has ended, at most N seconds later",
     },
-    problems=(400, 409, 413, 415, 422, 429, 503),
+    problems=(400, 409, 411, 413, 415, 422, 429, 503),
     scope="train",
 )
 def create_job() -> Response:

@@ -23,6 +23,16 @@ SECURITY = {
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
 }
+#: What path parameters and headers look like.
+PATTERNS = {
+    "job_id": "^[0-9a-f]{32}$",
+    "name": "^[A-Za-z0-9._-]{1,64}$",
+    "model": "^[A-Za-z0-9._-]{1,64}$",
+    "version": "^[1-9][0-9]{0,15}$",
+    "Idempotency-Key": r'^([!#-~]{1,255}|"([ !#-\[\]-~]|\\["\\]){1,255}")$',
+    "Inference-Header-Content-Length": "^[0-9]{1,15}$",
+    "Last-Event-ID": "^[0-9]{1,19}(-[0-9]{1,19})?$",
+}
 DESCRIPTION = """Trains a neuron, written from scratch, to add numbers, and shows how it learns.
 
 Jobs are queued and trained by workers. The same specification always gives the same result, to the
@@ -53,7 +63,8 @@ class ProblemDetails(BaseModel):
 class Operation:
     """What the document says of a view; `answers` maps a status to a model or a media type.
 
-    `other_form` is one more media type of the 200 answer, `scope` what a key needs (`api.scopes`).
+    `other_form` and `other_body` are one more media type of the 200 answer and of the body, `scope`
+    is what a key needs (`api.scopes`).
     """
 
     summary: str
@@ -65,6 +76,7 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict)
     extra_query: Mapping[str, str] = field(default_factory=dict)
     other_form: str = ""
+    other_body: str = ""
     scope: str = ""
 
 
@@ -110,8 +122,8 @@ def document(
     for rule, method, entry in operations:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         paths.setdefault(path, {})[method.lower()] = _describe(rule, entry, names)
-        if keys and entry.scope != Scope.OPEN:
-            paths[path][method.lower()] |= _secured(entry, paths[path][method.lower()])
+        if entry.scope != Scope.OPEN:
+            paths[path][method.lower()] |= _secured(entry, paths[path][method.lower()], keys)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Neuron training service", "version": version,
@@ -125,13 +137,15 @@ def document(
     }  # fmt: skip
 
 
-def _secured(entry: Operation, described: Mapping[str, Any]) -> dict[str, Any]:
-    roles = [] if entry.scope == Scope.ANY_KEY else [entry.scope or Scope.ADMIN]
-    refusals = {str(status): _problem(status) for status in (401, 403, 429)}
-    return {
-        "security": [{"bearer": roles}, {"header": roles}],
-        "responses": {**refusals, **described["responses"]},
-    }
+def _secured(entry: Operation, described: Mapping[str, Any], keys: bool) -> dict[str, Any]:
+    """How visitors are refused: 503 if they cannot be counted."""
+    statuses = (401, 403, 429, 503) if keys else (403, 429, 503)
+    refusals = {str(status): _problem(status) for status in statuses}
+    secured: dict[str, Any] = {"responses": {**refusals, **described["responses"]}}
+    if keys:
+        roles = [] if entry.scope == Scope.ANY_KEY else [entry.scope or Scope.ADMIN]
+        secured["security"] = [{"bearer": roles}, {"header": roles}]
+    return secured
 
 
 def _webhook(message: type[BaseModel], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,16 +174,16 @@ def _describe(rule: Any, entry: Operation, names: Mapping[Any, Any]) -> dict[str
     if entry.other_form:
         described["responses"]["200"]["content"][entry.other_form] = {}
     if entry.body:
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": names[entry.body, "validation"]}},
-        }
+        content = {"application/json": {"schema": names[entry.body, "validation"]}}
+        if entry.other_body:
+            content[entry.other_body] = {"schema": {"type": "string", "format": "binary"}}
+        described["requestBody"] = {"required": True, "content": content}
     return described
 
 
 def _path(rule: Any) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _text(name)}
         for name in sorted(rule.arguments)
     ]
 
@@ -177,8 +191,8 @@ def _path(rule: Any) -> list[dict[str, Any]]:
 def _query(entry: Operation) -> list[dict[str, Any]]:
     properties = entry.query.model_json_schema(ref_template=REFERENCE) if entry.query else {}
     named = [
-        {"name": name, "in": "query", "schema": schema,
-         "description": schema.pop("description", "")}
+        {"name": name, "in": "query", "description": schema.pop("description", ""),
+         "schema": _not_null(schema)}
         for name, schema in properties.get("properties", {}).items()
     ]  # fmt: skip
     free = [
@@ -190,9 +204,18 @@ def _query(entry: Operation) -> list[dict[str, Any]]:
 
 def _headers(entry: Operation) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "header", "schema": {"type": "string"}, "description": description}
+        {"name": name, "in": "header", "schema": _text(name), "description": description}
         for name, description in entry.headers.items()
     ]
+
+
+def _text(name: str) -> dict[str, Any]:
+    return {"type": "string"} | ({"pattern": PATTERNS[name]} if name in PATTERNS else {})
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a parameter of a query is if it is there: None stands for one that is not."""
+    return next((form for form in schema.get("anyOf", ()) if form != {"type": "null"}), schema)
 
 
 def _answer(status: int, what: type[BaseModel] | str | None, names: Any) -> dict[str, Any]:

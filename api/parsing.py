@@ -48,10 +48,10 @@ def _whole_body() -> bytes:
     if "Transfer-Encoding" in request.headers:  # the server would hide that it was cut off
         raise Problem(411, "The body needs a Content-Length; chunks are not accepted.")
     most = services().settings.max_body_bytes
-    data = request.stream.read(most + 1)
-    if len(data) > most:
+    if (request.content_length or 0) > most:
         raise Problem(413, f"The body is larger than {most} bytes.")
-    if request.content_length is not None and len(data) != request.content_length:
+    data = request.stream.read()
+    if len(data) != (request.content_length or 0):
         raise Problem(400, "The body is shorter than its Content-Length.")
     return data
 
@@ -267,11 +267,19 @@ def wait_seconds(most: float) -> float | None:
     return None
 
 
-def digits_only(value: Any) -> Any:
-    """Before a query's whole number is read: Python would also take "+1", "1_0" and "1.0"."""
+def _digits_only(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,16}", value):
         raise ValueError("should be a whole number")
     return value
 
 
-WholeNumber = Annotated[int, BeforeValidator(digits_only)]
+def _true_or_false(value: Any) -> Any:
+    if value not in ("true", "false"):
+        raise ValueError("should be true or false")
+    return value
+
+
+#: For the whole numbers of a query: Python would also take "+1", "1_0" and "1.0".
+WHOLE = BeforeValidator(_digits_only)
+#: A truth value of a query: Pydantic would also take "on", "y" and "1".
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]

@@ -13,7 +13,7 @@ from api.access import Visitor, visitor
 from api.arithmetic import Floats, SumTooLarge, forward, forward_few
 from api.metrics import count_prediction
 from api.openapi import operation
-from api.parsing import field_errors, parse_json, query
+from api.parsing import WHOLE, Flag, field_errors, parse_json, query
 from api.problems import FieldError, Problem
 from api.reading import Inputs, Rows, check_tokens, fast_inputs, read_npy, turn, whole_body
 from api.services import services
@@ -44,13 +44,18 @@ class PredictRequest(ModelPredictRequest):
     )
 
 
-class PredictQuery(BaseModel):
+class ModelPredictQuery(BaseModel):
     """Query of a prediction."""
 
     model_config = ConfigDict(extra="forbid")
 
-    explain: bool = Field(False, description="whether `weighted_inputs` are wanted")
-    epoch: Annotated[int, Field(ge=1, le=2**53 - 1)] | None = Field(
+    explain: Flag = Field(False, description="whether `weighted_inputs` are wanted")
+
+
+class PredictQuery(ModelPredictQuery):
+    """Query of a prediction."""
+
+    epoch: Annotated[int, Field(ge=1, le=2**53 - 1), WHOLE] | None = Field(
         None, description="for a body that is a NumPy file"
     )
 
@@ -82,12 +87,13 @@ class Prediction(BaseModel):
     body=PredictRequest,
     query=PredictQuery,
     other_form=NPY,
+    other_body=NPY,
     problems=(400, 404, 409, 411, 413, 415, 422, 503),
     scope="predict",
 )
 def predict(job_id: str) -> Response:
     """Outputs and their error bounds; 409 while there are no weights."""
-    wanted = _query()
+    wanted = query(PredictQuery)[0]
     with turn():
         rows, epoch = _inputs(PredictRequest)
         served = services().served_jobs.get(job_id, wanted.epoch or epoch)
@@ -100,16 +106,15 @@ def predict(job_id: str) -> Response:
     "predict",
     {200: Prediction},
     body=ModelPredictRequest,
-    query=PredictQuery,
+    query=ModelPredictQuery,
     other_form=NPY,
+    other_body=NPY,
     problems=(400, 404, 411, 413, 415, 422, 503),
     scope="predict",
 )
 def predict_by_name(name: str) -> Response:
     """Outputs and their error bounds; by the version that is, or within the last second was."""
-    wanted = _query()
-    if wanted.epoch:
-        raise Problem(400, "A model is one epoch of a job; another one cannot be chosen here.")
+    wanted = query(ModelPredictQuery)[0]
     with turn():
         rows, epoch = _inputs(ModelPredictRequest)
         served = visible_model(name)
@@ -150,13 +155,6 @@ def check_rows(count: int, settings: Settings, *, binary: bool) -> None:
     if count > most:
         what = "" if binary else " in JSON"
         raise Problem(413, f"This service takes at most {most} rows{what}, not {count}.")
-
-
-_PLAIN = PredictQuery()
-
-
-def _query() -> PredictQuery:
-    return query(PredictQuery)[0] if request.environ.get("QUERY_STRING") else _PLAIN
 
 
 def _inputs(model: type[ModelPredictRequest]) -> Inputs:

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.openapi import operation
-from api.parsing import WholeNumber, query
+from api.parsing import WHOLE, query
 from api.problems import Problem
 from api.representation import answer
 from api.services import services
@@ -16,7 +16,7 @@ from shared.questions import StepsQuestion, ask
 
 blueprint = Blueprint("steps", __name__, url_prefix="/v1/jobs")
 
-Place = Annotated[WholeNumber, Field(ge=1, le=LARGEST_INTEGER)]
+Place = Annotated[int, Field(ge=1, le=LARGEST_INTEGER), WHOLE]
 
 
 class StepsQuery(BaseModel):
@@ -26,7 +26,7 @@ class StepsQuery(BaseModel):
 
     epoch: Place = Field(1, description="up to the one after the last committed epoch")
     step: Place = Field(1, description="the first step that is shown, counted from 1")
-    count: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(1, description="steps at most")
+    count: Annotated[int, Field(ge=1, le=1000), WHOLE] = Field(1, description="steps at most")
     every: Place = Field(1, description="distance between the steps that are shown")
 
 
