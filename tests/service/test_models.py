@@ -121,7 +121,7 @@ def test_an_unknown_model_is_404(http: Http) -> None:
 def test_every_answer_under_load_is_of_a_version_current_within_the_last_second(
     stack: Any, http: Http, name: str, job: Any
 ) -> None:
-    """Versions are put and deleted while threads predict on connections of their own."""
+    """Versions are put, rolled back and deleted while threads predict, each on its connection."""
     current: list[tuple[float, int | None]] = []
     answers: list[tuple[float, float, int | None]] = []
     done = threading.Event()
@@ -144,15 +144,18 @@ def test_every_answer_under_load_is_of_a_version_current_within_the_last_second(
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for epoch in (2, 3, None, 4, 1):
+    for epoch in (2, 3, -2, None, 4, 1):  # -2: back to the second
         deadline = time.monotonic() + 0.6
         while time.monotonic() < deadline:
             done.wait(0.05)
         if epoch is None:
             http.delete(f"/v1/models/{name}")
+        elif epoch < 0:
+            rolled_back = http.post(f"/v1/models/{name}/rollback", json={}).json()
+            assert rolled_back["epoch"] == -epoch
         else:
             put(http, name, job, epoch, status=201 if current[-1][1] is None else 200)
-        current.append((time.monotonic(), epoch))
+        current.append((time.monotonic(), epoch and abs(epoch)))
     eventually(lambda: len(answers) > 100 and answers[-1][2] == 1, "the last version is served")
     done.set()
     for thread in threads:
