@@ -2,8 +2,6 @@
 
 import structlog
 from celery import Celery
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from shared.settings import Settings
 
@@ -64,7 +62,7 @@ def publish(celery: Celery, job_id: str) -> bool:
     """
     try:
         celery.send_task(TRAIN, args=[job_id])
-    except (KombuError, RedisError, OSError) as error:
+    except Exception as error:  # of any kind: what is in the broker may be anybody's
         _log.warning("publish failed", job_id=job_id, reason=str(error))
         return False
     return True

@@ -21,6 +21,7 @@ from shared.errors import UnsafeRedis
 from shared.logs import configure_logging
 from shared.settings import read_settings
 from shared.store import Store
+from worker import transport
 from worker.answers import answer_forever
 from worker.runner import Runner
 from worker.sweeper import sweep_forever
@@ -29,6 +30,7 @@ from worker.webhooks import deliver_forever
 
 settings = read_settings()
 configure_logging(settings.log_level)
+transport.register()
 app = queue.make_celery(settings)
 _log = structlog.get_logger()
 

@@ -1,0 +1,58 @@
+"""Celery's way to Redis, unmoved by messages that are none.
+
+Kombu lets what is wrong with a message out to Celery, which then ends the worker and with it all
+that its children train. Messages hold nothing that cannot be sent again, so bad ones are dropped.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty
+from typing import Any
+
+import structlog
+from kombu.transport import TRANSPORT_ALIASES, redis
+
+_log = structlog.get_logger()
+
+
+@contextmanager
+def _dropping(channel: Any) -> Iterator[None]:
+    """Raise `Empty` for what is wrong with a message; let out what is wrong with the broker."""
+    try:
+        yield
+    except (Empty, *channel.connection.connection_errors, *channel.connection.channel_errors):
+        raise
+    except Exception as error:
+        _log.warning("message dropped", reason=str(error)[:200], kind=type(error).__name__)
+        raise Empty from None
+
+
+class _QoS(redis.QoS):
+    def restore_by_tag(self, tag: Any, *arguments: Any, **options: Any) -> None:
+        """Send a message again that its worker never acknowledged."""
+        try:
+            with _dropping(self.channel):
+                super().restore_by_tag(tag, *arguments, **options)
+        except Empty:
+            with self.pipe_or_acquire() as pipe:
+                self._remove_from_indices(tag, pipe).execute()  # type: ignore[attr-defined]
+
+
+class _Channel(redis.Channel):
+    QoS = _QoS
+
+    def _brpop_read(self, **options: Any) -> Any:
+        with _dropping(self):
+            return super()._brpop_read(**options)  # type: ignore[misc]
+
+
+class Transport(redis.Transport):
+    """Kombu's, with a channel that drops what it cannot read."""
+
+    Channel = _Channel
+
+
+def register() -> None:
+    """Have all connections to a Redis broker use it, whatever their URL says."""
+    for alias in ("redis", "rediss"):
+        TRANSPORT_ALIASES[alias] = f"{__name__}:Transport"
