@@ -72,7 +72,8 @@ function forward(step) {
         op("="), squared(number(step.label), number(step.output)), op("="), number(step.cost)]));
 }
 
-const squared = (one, other) => math("msup", {}, math("mrow", {}, op("("), one, op("−"), other, op(")")), math("mn", {}, "2"));
+/** Only the closing bracket carries the exponent, so that neither grows with it. */
+const squared = (one, other) => math("mrow", {}, op("("), one, op("−"), other, math("msup", {}, op(")"), math("mn", {}, "2")));
 
 function distance({ output, label, cost }) {
   if (output === null || cost === null) return "The cost is too large for a number.";

@@ -36,7 +36,7 @@ export function short(value) {
   if (value === null) return "not finite";
   const size = Math.abs(value);
   if (value === 0 || (Number.isInteger(value) && size < 1e6)) return sign(String(value));
-  if (size >= 1e-3 && size < 1e6) return sign(value.toPrecision(6));
+  if (size >= 1e-3 && size < 1e6) return sign(size < 1 ? value.toFixed(6) : value.toPrecision(6));
   return sign(value.toExponential(size >= 1e100 || size < 1e-99 ? 1 : 2).replace("e+", "e"));
 }
 

@@ -140,6 +140,7 @@ class Microscope {
   #setPhase(phase) {
     this.phase = phase;
     this.#draw();
+    if (!this.#timer) this.spoken.textContent = `${sentence(this.step)} ${PHASES[phase].name}: ${this.words.querySelector("p").textContent}`;
     return true;
   }
 

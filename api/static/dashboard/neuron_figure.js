@@ -26,7 +26,8 @@ export function neuronFigure(width, step, phase) {
 
 /**
  * The article's own layout. `body` is what is inside of the neuron: [left, top, right, bottom];
- * `tight` where there is room for one line only under a weight.
+ * `aside` is how far below an input its gradient stands, `tight` tells that there is room for one
+ * line only under a weight.
  */
 function rightwards(width, all) {
   const shown = Math.min(all, SHOWN);
@@ -46,8 +47,8 @@ function rightwards(width, all) {
   const right = activation[0] + radius + 16;
   const above = middle - radius - 12;
   return {
-    all, shown, width, radius, inputs, sum, activation, output, label, tight: gap < 100,
-    captions: [["inputs", [inputs[0].at[0], 26]], ["weights", [inputs[0].weight[0], 26]], ["weighted inputs", [inputs[0].weighted[0] - 8, 26]],
+    all, shown, width, radius, inputs, sum, activation, output, label, aside: radius + 15, tight: gap < 100,
+    captions: [["inputs", [inputs[0].at[0], 26]], ["weights", [inputs[0].weight[0], 26]], [width < 640 ? "x · w" : "weighted inputs", [inputs[0].weighted[0] - 8, 26]],
       ["aggregation", [sum[0], above]], ["activation", [activation[0], above]]],
     gradients: [[sum, activation], [activation, output]].map((ends) => between(...ends, 0.5)).map(([x, y]) => [x, y + radius + 15]),
     body: [2 * radius + 18, 6, right, bottom + radius + 14],
@@ -71,7 +72,7 @@ function downwards(width, all) {
   });
   const middle = between(activation, output, 0.5);
   return {
-    all, shown, width, radius, inputs, sum, activation, output, label, captions: [],
+    all, shown, width, radius, inputs, sum, activation, output, label, aside: -radius - 7, captions: [],
     gradients: [[sum[0] + 42, (sum[1] + activation[1]) / 2 + 4], [middle[0] + 48, middle[1] + 6]],
     body: [2, 108, width - 2, activation[1] + radius + 32],
     height: label[1] + radius + 6,
@@ -85,10 +86,10 @@ function body({ body: [left, top, right, bottom], all, shown }) {
     svg("text", { class: "caption", x: left + 12, y: bottom - 10 }, `the neuron${more}`));
 }
 
-function input(index, at, { radius }, step, phase) {
+function input(index, at, { radius, aside }, step, phase) {
   return svg("g", {},
     node(at, radius, `x${subscript(index + 1)}`, step.inputs[index], "input"),
-    phase === "backward" ? text([at[0], at[1] - radius - 7], short(step.input_gradients[index]), "gradient halo") : null);
+    phase === "backward" ? text([at[0], at[1] + aside], short(step.input_gradients[index]), "gradient halo") : null);
 }
 
 function connection(index, { line, weight, weighted }, { width, tight }, step, phase) {
