@@ -5,6 +5,7 @@ import { card, facts, failure, h, text } from "./dom.js";
 import { epochCharts, epochTable } from "./epochs.js";
 import { ended, JobFeed } from "./feed.js";
 import { duration, exact, percent, rate, settings, short, title } from "./format.js";
+import { insidePanels } from "./inside.js";
 import { badge, progressBar } from "./parts.js";
 import { predictBox } from "./predict.js";
 
@@ -54,6 +55,7 @@ function told(error, job) {
 function buildParts({ api, job, epochs, content, signal, announce, feed }) {
   const actions = actionBar({ api, signal, announce, done: (changed) => feed.take(changed) });
   const charts = epochCharts(job);
+  const inside = insidePanels({ api, job, epochs, signal });
   const table = epochTable();
   const predict = predictBox({ api, job, signal });
   const state = statePanel(job);
@@ -62,11 +64,11 @@ function buildParts({ api, job, epochs, content, signal, announce, feed }) {
   signal.addEventListener("abort", charts.destroy);
   content.append(
     state.element, actions.bar, actions.outcome, why.element,
-    h("div", { class: "grid" }, ...charts.elements, demo.element, predict.element, table.element,
+    h("div", { class: "grid" }, ...charts.elements, ...inside.elements, demo.element, predict.element, table.element,
       specification(job)),
   );
   return [
-    state, why, demo, charts, actions, teller(announce),
+    state, why, demo, charts, inside, actions, teller(announce),
     { update: (_, now) => predict.update(now) },
     { update: (_, now) => table.update(now) },
   ];

@@ -1,0 +1,21 @@
+// How a job's neuron learned, step by step: the path of its weights, and the microscope.
+
+import { card, h } from "./dom.js";
+import { mountMicroscope } from "./microscope.js";
+import { mountPath } from "./path.js";
+
+export function insidePanels({ api, job, epochs, signal }) {
+  const [wayPlace, stepPlace] = [h("div"), h("div")];
+  const path = mountPath(wayPlace, { api, job, epochs });
+  const onStep = ({ weights }) => path.mark(weights);
+  const microscope = mountMicroscope(stepPlace, { api, job, epochs, onStep });
+  const parts = [path, microscope];
+  signal.addEventListener("abort", () => parts.forEach((part) => part.destroy()));
+  return {
+    elements: [
+      card("The path of the weights", { class: "wide" }, wayPlace),
+      card("Under the microscope", { class: "wide" }, stepPlace),
+    ],
+    update: (now, results) => parts.forEach((part) => part.update({ job: now, epochs: results })),
+  };
+}
