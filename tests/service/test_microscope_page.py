@@ -215,10 +215,11 @@ def test_a_service_that_is_away_is_waited_for(browser: Browser, stack: Stack, pl
         page.route("**/steps?*", lambda route: route.fulfill(
             status=503, json=away, headers={"Retry-After": "1"}))  # fmt: skip
         page.get_by_role("button", name="Last step").click()
-        expect(page.get_by_role("alert")).to_contain_text("No worker answers.")
+        trouble = page.locator(".microscope").get_by_role("status")
+        expect(trouble).to_contain_text("No worker answers.")
         page.unroute("**/steps?*")
         shows(page, 1, 20_000, "Learn")
-        expect(page.get_by_role("alert")).to_be_hidden()
+        expect(trouble).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -72,8 +72,8 @@ function forward(step) {
         op("="), squared(number(step.label), number(step.output)), op("="), number(step.cost)]));
 }
 
-/** Only the closing bracket carries the exponent, so that neither grows with it. */
-const squared = (one, other) => math("mrow", {}, op("("), one, op("−"), other, math("msup", {}, op(")"), math("mn", {}, "2")));
+const small = (bracket) => math("mo", { stretchy: "false" }, bracket);
+const squared = (one, other) => math("msup", {}, math("mrow", {}, small("("), one, op("−"), other, small(")")), math("mn", {}, "2"));
 
 function distance({ output, label, cost }) {
   if (output === null || cost === null) return "The cost is too large for a number.";
@@ -124,7 +124,7 @@ function learn(step) {
     formulas(...step.changes.slice(0, 2).map((_, index) => rule(step, index))));
 }
 
-const bracketed = (value) => (value < 0 ? math("mrow", {}, op("("), number(value), op(")")) : number(value));
+const bracketed = (value) => (value < 0 ? math("mrow", {}, small("("), number(value), small(")")) : number(value));
 
 /** The weight after the step, as a formula and in numbers. */
 function rule(step, index) {

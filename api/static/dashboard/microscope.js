@@ -214,7 +214,7 @@ class Microscope {
     this.#pause();
     this.root.removeAttribute("aria-busy");
     const again = button("Try again", "Try again", () => this.#again());
-    this.trouble.replaceChildren(html("strong", {}, error.title ?? "This did not work."), " ", error.detail ?? String(error), " ", again);
+    this.trouble.replaceChildren(html("strong", {}, error.title ?? "This did not work."), ` ${error.detail === error.title ? "" : error.detail ?? error.message} `, again);
     this.trouble.hidden = false;
     if (error.status === 503 || error.status === 0) {
       const seconds = error.retryAfter ?? 3;
@@ -304,7 +304,7 @@ class Microscope {
     this.figures = html("div", { class: "ms-figures" }, this.neuron, this.cost);
     this.words = html("div", { class: "ms-words" });
     this.note = html("p", { class: "ms-note" });
-    this.trouble = html("div", { class: "ms-trouble", role: "alert", hidden: true });
+    this.trouble = html("div", { class: "ms-trouble", role: "status", hidden: true });
     this.spoken = html("p", { class: "ms-spoken", "aria-live": "polite" });
     const keys = [["← →", "phase"], ["Shift ← →", "step"], ["Page ↑ ↓", "100 steps"], ["Shift Page", "1000"], ["Home End", "first, last"], ["Space", "play"]];
     this.stage = html("div", { class: "ms-stage", tabindex: "0", role: "group", "aria-label": "Microscope: arrow keys go through phases and steps" },
