@@ -188,6 +188,19 @@ def test_two_jobs_are_compared(page: Page, published: Any, exploded: Any) -> Non
     picture(page, "compare")
 
 
+def test_a_step_is_seen_under_the_microscope(page: Page, exploded: Any, http: Http) -> None:
+    page.goto(f"/#/jobs/{exploded['id']}")
+    page.get_by_role("button", name="Look at its steps").click()
+    microscope = page.get_by_role("region", name="Under the microscope")
+    expect(microscope).to_be_focused()
+    steps = http.get(f"/v1/jobs/{exploded['id']}/steps", params={"count": 2}).json()["steps"]
+    for step in steps:
+        expect(microscope).to_contain_text(str(step["weights_after"][0]))
+        microscope.get_by_role("button", name="Step ›").click()
+    path = page.get_by_role("region", name="The path of the weights")
+    expect(path.locator("svg").first).to_be_visible()
+
+
 def test_a_job_can_be_named_verified_and_deleted(page: Page, http: Http) -> None:
     job = http.run_job(SMALL)
     page.goto(f"/#/jobs/{job['id']}")

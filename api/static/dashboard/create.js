@@ -31,6 +31,17 @@ export const PRESETS = [
       hyperparameters: { learning_rate: { schedule: "constant", rate: 1e-3 } },
     },
   },
+  {
+    id: "auto",
+    label: "One that cannot explode",
+    help: "The rate is chosen from the data, and the inputs are normalized, as the article suggests "
+      + "for the real world.",
+    body: {
+      name: "rate from the data, normalized",
+      hyperparameters: { learning_rate: { schedule: "auto" }, regularization: { kind: "none" },
+        normalize: true },
+    },
+  },
 ];
 
 /** POST the job under a key of its own, again when the service was not to be had. */

@@ -2,8 +2,6 @@
 
 import { h } from "./dom.js";
 
-const rates = ["inverse_epoch", "constant"];
-
 /** What the service uses for whatever is left out: the published run. */
 export const DEFAULTS = {
   name: "",
@@ -18,6 +16,7 @@ export const DEFAULTS = {
   "hyperparameters/learning_rate/schedule": "inverse_epoch",
   "hyperparameters/learning_rate/scale": 100000,
   "hyperparameters/learning_rate/rate": 5e-6,
+  "hyperparameters/normalize": false,
   "hyperparameters/regularization/kind": "published",
   "hyperparameters/regularization/strength": 1,
   "hyperparameters/weight_low": 0,
@@ -32,7 +31,7 @@ const FIELDS = {
   "hyperparameters/epochs": { label: "Epochs", help: "Passes over the training rows." },
   "hyperparameters/learning_rate/schedule": {
     label: "Learning rate", choices: { inverse_epoch: "Shrinks with the epochs",
-      constant: "Constant" },
+      constant: "Constant", auto: "Chosen from the data" },
     help: "How far a step goes along the gradient.",
   },
   "hyperparameters/learning_rate/scale": {
@@ -40,6 +39,10 @@ const FIELDS = {
   },
   "hyperparameters/learning_rate/rate": {
     label: "Rate", help: "In every epoch; 5e-6 means 0.000005.", when: "constant",
+  },
+  "hyperparameters/normalize": {
+    label: "Normalize the inputs", choices: { false: "No, as the article", true: "Yes, to [-1, 1]" },
+    help: "For training only; the results are those of the raw inputs.",
   },
   "hyperparameters/regularization/kind": {
     label: "Regularization", choices: { published: "As published: weights grow",
@@ -74,7 +77,8 @@ const FIELDS = {
 const GROUPS = [
   ["How it learns", ["hyperparameters/epochs", "hyperparameters/learning_rate/schedule",
     "hyperparameters/learning_rate/scale", "hyperparameters/learning_rate/rate",
-    "hyperparameters/regularization/kind", "hyperparameters/regularization/strength"]],
+    "hyperparameters/normalize", "hyperparameters/regularization/kind",
+    "hyperparameters/regularization/strength"]],
   ["What it learns from", ["dataset/training_size", "dataset/test_size", "dataset/low",
     "dataset/high", "dataset/seed", "dataset/generator"]],
   ["The neuron and its test", ["dataset/input_size", "hyperparameters/weight_low",
@@ -127,9 +131,9 @@ function makeField(path, { label, help, choices, wide, text }, change) {
 /** Only the field of the chosen schedule is shown, and no strength of no regularization. */
 function showWhen(inputs) {
   const schedule = inputs.get("hyperparameters/learning_rate/schedule").value;
-  for (const kind of rates) {
-    const path = Object.keys(FIELDS).find((name) => FIELDS[name].when === kind);
-    inputs.get(path).closest(".field").hidden = kind !== schedule;
+  for (const [path, control] of inputs) {
+    const { when = schedule } = FIELDS[path];
+    control.closest(".field").hidden = when !== schedule;
   }
   const none = inputs.get("hyperparameters/regularization/kind").value === "none";
   inputs.get("hyperparameters/regularization/strength").closest(".field").hidden = none;
@@ -151,6 +155,7 @@ function read(inputs) {
 }
 
 function valueOf(path, given) {
+  if (path === "hyperparameters/normalize") return given === "true";
   if (path === "name" || FIELDS[path].choices) return given;
   const number = Number(given.replaceAll(/[\s\u202f_]/g, ""));
   if (FIELDS[path].text && !Number.isSafeInteger(number)) return given;

@@ -16,8 +16,9 @@ export function short(value) {
   const size = Math.abs(value);
   if (size >= 1e-3 && size < 1e6) return String(Number(value.toPrecision(4)));
   const [digits, exponent] = value.toExponential(3).split("e");
-  const mantissa = String(Number(digits));
-  return mantissa === "1" ? power(Number(exponent)) : `${mantissa}·${power(Number(exponent))}`;
+  const mantissa = Number(digits);
+  const times = { 1: "", "-1": "-" }[mantissa] ?? `${mantissa}·`;
+  return `${times}${power(Number(exponent))}`;
 }
 
 /** All digits: what is shown is the number itself. */

@@ -55,17 +55,17 @@ function told(error, job) {
 function buildParts({ api, job, epochs, content, signal, announce, feed }) {
   const actions = actionBar({ api, signal, announce, done: (changed) => feed.take(changed) });
   const charts = epochCharts(job);
-  const inside = insidePanels({ api, job, epochs, signal });
   const table = epochTable();
   const predict = predictBox({ api, job, signal });
   const state = statePanel(job);
-  const why = errorPanel();
+  const inside = insidePanels({ api, job, epochs, signal });
+  const why = errorPanel(inside.look);
   const demo = demoPanel();
   signal.addEventListener("abort", charts.destroy);
   content.append(
     state.element, actions.bar, actions.outcome, why.element,
-    h("div", { class: "grid" }, ...charts.elements, ...inside.elements, demo.element, predict.element, table.element,
-      specification(job)),
+    h("div", { class: "grid" }, ...charts.elements, ...inside.elements, demo.element,
+      predict.element, table.element, specification(job)),
   );
   return [
     state, why, demo, charts, inside, actions, teller(announce),
@@ -108,16 +108,16 @@ function statePanel(job) {
   };
 }
 
-function remaining({ status, progress, created_at: created, ended_at: end }) {
+function remaining({ status, progress, created_at: created, started_at: started, ended_at: end }) {
   if (status === "running" && progress.eta_seconds !== null) {
     return `${duration(progress.eta_seconds)} to go`;
   }
   if (!end) return status === "queued" ? "waits for a worker" : "";
-  return `ended ${duration((Date.parse(end) - Date.parse(created)) / 1000)} after its start`;
+  return `ended ${duration((Date.parse(end) - Date.parse(started ?? created)) / 1000)} after its start`;
 }
 
 /** Why the job failed, and for exploded gradients what would have worked. */
-function errorPanel() {
+function errorPanel(look) {
   const element = h("div", { class: "why" });
   let shown = null;
   return {
@@ -126,12 +126,12 @@ function errorPanel() {
       const now = error ? JSON.stringify(error) : null;
       if (now === shown) return;
       shown = now;
-      element.replaceChildren(...(error ? [explained(id, error, hyperparameters)] : []));
+      element.replaceChildren(...(error ? [explained(id, error, hyperparameters, look)] : []));
     },
   };
 }
 
-function explained(id, error, { learning_rate: schedule }) {
+function explained(id, error, { learning_rate: schedule }, look) {
   if (error.code !== "diverged") return card("Why it failed", { class: "bad" }, h("p", {}, error.detail));
   const largest = error.largest_learning_rate;
   return card("The gradients exploded", { class: "bad" },
@@ -144,6 +144,7 @@ function explained(id, error, { learning_rate: schedule }) {
       ["Largest that these data bear", largest === null ? "there is none" : short(largest)],
     ]),
     h("p", { class: "buttons" },
+      h("button", { type: "button", onclick: () => look(error.epoch, 1) }, "Look at its steps"),
       largest && h("a", { class: "button", href: `#/new?from=${id}&rate=${Number((largest / 2)
         .toPrecision(2))}` }, "Try again with half the largest rate")));
 }
