@@ -188,13 +188,33 @@ def test_the_path_is_zoomed_down_to_the_gap_between_two_doubles(page: Page, plai
     expect(tools.locator(".mark-start")).to_be_visible()
 
 
+def pulled_to(page: Page) -> float:
+    text = page.locator(".wp-legend .key-settling").text_content() or ""
+    one, sign, distance = text.rpartition(":")[2].replace("−", "-").split()
+    return float(one) + float(sign + distance)
+
+
 def test_where_regularization_pulls_the_weights_is_marked(page: Page, published: Any) -> None:
     look_at(page, published)
     moment = 100**2 / 12 + 2 * 50**2
-    expect(page.locator(".wp-legend").first).to_contain_text(f"1 + {1 / (2 * moment - 1):.2e}"[:8])
+    assert pulled_to(page) - 1 == pytest.approx(1 / (2 * moment - 1), rel=0.005)
     page.get_by_role("button", name="Follow the end").click()
     for mark in (".mark-settling", ".mark-target"):
         expect(page.locator(mark)).to_be_visible()
+
+
+def test_with_normalized_inputs_the_weights_settle_where_the_path_says(
+    page: Page, http: Http
+) -> None:
+    settings = {
+        "normalize": True,
+        "learning_rate": {"schedule": "constant", "rate": 0.001},
+        "regularization": {"kind": "l2", "strength": 0.1},
+        "epochs": 2,
+    }
+    job = http.run_job({"dataset": {"training_size": 50_000}, "hyperparameters": settings})
+    look_at(page, job)
+    assert job["weights"] == pytest.approx([pulled_to(page)] * 2, rel=0.005)
 
 
 def test_more_inputs_have_a_table_of_all_and_a_path_of_distances(page: Page, http: Http) -> None:

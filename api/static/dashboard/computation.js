@@ -105,10 +105,16 @@ function chainRule(step) {
   }));
 }
 
-/** Lines of mathematics; long ones scroll. */
+/** Lines of mathematics, which may go on in a new line before an equals sign but the first. */
 function formulas(...lines) {
-  return html("div", { class: "ms-formulas ms-scroll", tabindex: "0", role: "region", "aria-label": "formulas" },
-    lines.map((line) => math("math", { display: "block" }, math("mrow", {}, line))));
+  return html("div", { class: "ms-formulas" }, lines.map((line) => html("p", {}, parts(line.filter(Boolean))
+    .map((part) => math("math", { display: "block" }, math("mrow", {}, part))))));
+}
+
+function parts(line) {
+  const equals = line.flatMap((element, index) => (element.textContent === "=" ? [index] : []));
+  const starts = [0, ...equals.slice(line.some(({ textContent }) => textContent === "←") ? 0 : 1)];
+  return starts.map((start, index) => line.slice(start, starts[index + 1]));
 }
 
 const op = (text) => math("mo", {}, text);

@@ -17,6 +17,8 @@ const SPEEDS = [
   { name: "20 steps a second", milliseconds: 50, whole: true },
 ];
 
+const RESTING = 80;
+
 const JUMPS = { PageDown: 100, PageUp: -100 };
 
 export function mountMicroscope(container, options) {
@@ -72,6 +74,7 @@ class Microscope {
     const wanted = ++this.#wanted;
     let found = this.steps.here(this.at.epoch, this.at.step);
     if (!found) {
+      if (this.root.hasAttribute("aria-busy") && !(await this.#stillWanted(wanted))) return;
       this.root.setAttribute("aria-busy", "true");
       try {
         found = await this.steps.get(this.at.epoch, this.at.step);
@@ -84,6 +87,12 @@ class Microscope {
     this.root.removeAttribute("aria-busy");
     if (found) this.#showStep(found);
     else this.#fail({ title: "There is no such step.", detail: "Training ended before it." });
+  }
+
+  /** While a slider is drawn, only where it rests is fetched. */
+  async #stillWanted(wanted) {
+    await new Promise((resolve) => setTimeout(resolve, RESTING));
+    return wanted === this.#wanted;
   }
 
   destroy() {

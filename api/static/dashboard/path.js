@@ -74,7 +74,8 @@ class Path {
 
   /** Whether a line between two points is true to the path: regularized weights wander about. */
   #joined(before, { done, rate }) {
-    return !this.surface.settling || (done - before.done) * rate * this.surface.forgetting < 0.5;
+    const steps = done - before.done;
+    return steps === 1 || !this.surface.settling || steps * rate * this.surface.forgetting < 0.5;
   }
 
   #missing(error) {
