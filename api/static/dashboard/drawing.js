@@ -45,7 +45,7 @@ export const sign = (text) => text.replaceAll("-", "−");
 
 /** "1 + 2e-5": a weight by its distance to 1, with as many digits as a step of this size needs. */
 export function aroundOne(offset, step) {
-  if (Math.abs(offset) < step / 2) return "1";
+  if (Math.abs(offset) < step / 1e6) return "1";
   if (step >= 0.01) return sign((1 + offset).toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9))));
   const digits = Math.floor(Math.log10(Math.abs(offset)) + 1e-9) - Math.floor(Math.log10(step) + 1e-9);
   return `1 ${offset < 0 ? "−" : "+"} ${sign(Math.abs(offset).toExponential(Math.max(1, digits)))}`;
