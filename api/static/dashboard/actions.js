@@ -84,11 +84,12 @@ export function actionBar({ api, signal, announce, done }) {
   };
   let job = null;
   const buttons = ACTIONS.map((action) => h("button", { type: "button", class: action.kind,
-    title: action.hint, onclick: (event) => run(action, event.currentTarget) }, action.label));
+    title: action.hint, onclick: () => run(action) }, action.label));
   const bar = h("div", { class: "actions", role: "group", "aria-label": "Actions" }, ...buttons);
 
-  async function run(action, button) {
-    button.disabled = true;
+  async function run(action) {
+    if (bar.ariaBusy) return;
+    bar.ariaBusy = "true"; // a disabled button would lose the focus
     outcome.replaceChildren();
     const path = `/v1/jobs/${job.id}`;
     try {
@@ -99,7 +100,7 @@ export function actionBar({ api, signal, announce, done }) {
         outcome.replaceChildren(failure({ title: `${action.label} failed.`, detail: error.detail }));
       }
     } finally {
-      button.disabled = false;
+      bar.ariaBusy = null;
     }
   }
 

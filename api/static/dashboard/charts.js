@@ -68,16 +68,19 @@ export function lineChart({ title, series, scale, say, height = 220, extra = nul
     const known = now.epochs[at] !== undefined;
     text(readout, known ? say(now.epochs[at], now.rows.map((row) => row[at])) : "No epoch yet.");
   };
-  const draw = () => {
+  const draw = (whole) => {
     if (!plot) return;
-    plot.setData([now.epochs, ...now.rows.map((row) => row.map(now.scale.place))]);
+    plot.setData([now.epochs, ...now.rows.map((row) => row.map(now.scale.place))], whole);
+    if (!whole) plot.redraw();
     under();
   };
+  /** Nobody has zoomed in. */
+  const isWhole = () => !plot || plot.scales.x.max === now.last;
   const build = () => {
     plot?.destroy();
     plot = new uPlot(options(series, () => now, plotted.clientWidth, height, under),
       [now.epochs, ...now.rows], plotted);
-    draw();
+    draw(true);
   };
   const observer = new ResizeObserver(() => {
     if (!plot) build();
@@ -89,13 +92,14 @@ export function lineChart({ title, series, scale, say, height = 220, extra = nul
   return {
     figure,
     update(epochs, rows, last) {
+      const whole = isWhole();
       now = { ...now, epochs, rows, last: Math.max(last, 1) };
       plotted.setAttribute("aria-label", `${title}: ${described(epochs, rows, say)}`);
-      draw();
+      draw(whole);
     },
     rescale(changed) {
       now = { ...now, scale: changed };
-      draw();
+      draw(true);
     },
     destroy() {
       observer.disconnect();
@@ -144,7 +148,7 @@ function options(series, current, width, height, under) {
 
 /** All epochs, done or not, so that the line grows into its place; or what was zoomed to. */
 function zoomed({ epochs, last }, low, high) {
-  const whole = low === null || (low <= epochs[0] && high >= epochs.at(-1));
+  const whole = low === null || (low <= epochs[0] && high >= epochs.at(-1)); // by a double click
   return whole ? [0, last] : [low, high];
 }
 

@@ -54,7 +54,7 @@ export function axisEnd(job, epochs) {
 function weightChart(size) {
   const series = weightSeries(size);
   const chart = lineChart({
-    title: size > MOST_LINES ? `The first ${MOST_LINES} weights, after each epoch` : "After each epoch", series,
+    title: size > MOST_LINES ? `The first ${MOST_LINES} weights, after each epoch` : "After each epoch; drag across epochs to see them alone, double-click for all", series,
     scale: scales.logarithmic, height: 280,
     say: (epoch, distances) => `Epoch ${epoch}: ${distances.map((distance, at) =>
       `weight ${at + 1} is ${away(distance)}`).join(", ")}`,

@@ -41,13 +41,12 @@ const FIELDS = {
     label: "Rate", help: "In every epoch; 5e-6 means 0.000005.", when: "constant",
   },
   "hyperparameters/normalize": {
-    label: "Normalize the inputs", choices: { false: "No, as the article", true: "Yes, to [-1, 1]" },
+    label: "Normalize the inputs", choices: { false: "No", true: "Yes, to [-1, 1]" },
     help: "For training only; the results are those of the raw inputs.",
   },
   "hyperparameters/regularization/kind": {
-    label: "Regularization", choices: { published: "As published: weights grow",
-      l2: "L2: weights shrink", none: "None" },
-    help: "What a step adds to the gradient.",
+    label: "Regularization", choices: { published: "As published", l2: "L2", none: "None" },
+    help: "Added to the gradient. As published, weights grow; with L2 they shrink.",
   },
   "hyperparameters/regularization/strength": {
     label: "Strength", help: "Times the weight; 1 in the article.",
@@ -63,9 +62,8 @@ const FIELDS = {
   "dataset/high": { label: "Inputs to", help: "Larger ones need smaller learning rates." },
   "dataset/input_size": { label: "Inputs of the neuron", help: "2 to 64; it learns their sum." },
   "dataset/generator": {
-    label: "Random numbers", choices: { seedrandom: "seedrandom: as published",
-      pcg64: "pcg64: NumPy's, faster" },
-    help: "Where all data come from.",
+    label: "Random numbers", choices: { seedrandom: "seedrandom", pcg64: "pcg64" },
+    help: "The article's generator, or NumPy's, which is faster.",
   },
   "dataset/seed": { label: "Seed", help: "A whole number or a text; the same gives the same bits.",
     text: true },

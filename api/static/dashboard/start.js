@@ -15,9 +15,9 @@ export function startView({ api, root, query, signal, announce }) {
     changed();
     announce(`The form is filled for: ${preset.label}`);
   });
-  const form = h("form", { class: "start", novalidate: true, onsubmit: submit },
-    presets, trouble, ...fields.groups,
-    h("div", { class: "submit" }, button, waiting));
+  const form = h("form", { novalidate: true, onsubmit: submit }, presets, trouble,
+    h("div", { class: "starting" }, h("div", { class: "start" }, ...fields.groups),
+      h("div", { class: "aside" }, h("div", { class: "submit" }, button, waiting))));
 
   function changed() {
     fields.refresh();
@@ -51,6 +51,7 @@ export function startView({ api, root, query, signal, announce }) {
 
   root.append(h("div", { class: "heading" }, h("h1", {}, "New job")), form);
   fields.fill(PRESETS.find(({ id }) => id === current)?.body ?? {});
+  if (current) changed();
   fillFromJob(api, query, fields, signal, changed).catch((error) => {
     if (!signal.aborted) trouble.replaceChildren(failure(error));
   });
