@@ -37,38 +37,39 @@ def largest_learning_rate(training: Floats, regularization: float) -> float | No
     if not 0 < square < math.inf or not math.isfinite(regularization / square):
         return None
     # In units of the largest input nothing over- or underflows, and the rate scales with 1/x².
-    sample, regularization = _sample(training) / scale, regularization / square
-    moments = sample.T @ sample / len(sample)
+    rows, regularization = sample(training) / scale, regularization / square
+    moments = rows.T @ rows / len(rows)
     if regularization < 0 and 2 * np.linalg.eigvalsh(moments)[0] + regularization <= 0:
         return None
     start = 1e-3 / (2 * float(np.trace(moments)) + abs(regularization))
-    rate = _boundary(sample, regularization, start) / square
+    rate = _boundary(rows, regularization, start) / square
     return _round_down(rate) if 0 < rate < math.inf else None
 
 
-def _sample(training: Floats) -> Floats:
+def sample(training: Floats) -> Floats:
+    """The first rows, repeated if they are few: enough to see whether errors grow or shrink."""
     rows = training[: max(1, SAMPLE_VALUES // training.shape[1])]
     return np.tile(rows, (-(-LEAST_STEPS // len(rows)), 1))
 
 
-def _boundary(sample: Floats, regularization: float, stable: float) -> float:
-    if not _bears(sample, stable, regularization):
+def _boundary(rows: Floats, regularization: float, stable: float) -> float:
+    if not _bears(rows, stable, regularization):
         return 0.0
     unstable = 2 * stable
-    while _bears(sample, unstable, regularization):
+    while _bears(rows, unstable, regularization):
         stable, unstable = unstable, 2 * unstable
     while unstable / stable > 1.002:
         middle = stable * math.sqrt(unstable / stable)
-        if _bears(sample, middle, regularization):
+        if _bears(rows, middle, regularization):
             stable = middle
         else:
             unstable = middle
     return stable
 
 
-def _bears(sample: Floats, rate: float, regularization: float) -> bool:
-    error: Floats = np.random.Generator(np.random.PCG64(0)).random((sample.shape[1],))
-    growth, peak = kernel.error_growth(sample, error, rate, regularization)
+def _bears(rows: Floats, rate: float, regularization: float) -> bool:
+    error: Floats = np.random.Generator(np.random.PCG64(0)).random((rows.shape[1],))
+    growth, peak = kernel.error_growth(rows, error, rate, regularization)
     return growth <= 0 and peak <= PEAK
 
 

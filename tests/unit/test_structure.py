@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: Inside `shared`, who may import whom, directly.
 ORDER: dict[str, set[str]] = {
     "errors": set(), "settings": {"webhook"}, "logs": {"tracing"}, "neuron": set(), "kernel": set(),
-    "webhook": set(), "job": {"webhook"}, "dataset": {"job", "kernel"},
+    "forecast": set(), "webhook": set(), "job": {"webhook"}, "dataset": {"job", "kernel"},
     "tracing": set(), "telemetry": {"tracing"}, "observation": {"job", "store"},
     "store": {"errors", "job", "settings", "tracing"}, "queue": {"settings"},
     "outbox": {"job", "store"},

@@ -1,0 +1,128 @@
+"""What a forecast means, in sentences."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shared.dataset import scale
+from shared.forecast import Forecast
+from shared.job import Specification
+
+#: With fewer rows, the mean of them tells too little about what one after the other does.
+FEW_ROWS = 100
+
+
+def explain(specification: Specification, forecast: Forecast) -> list[str]:
+    """Short sentences: will it explode, where do weights settle, how fast, how well, how long."""
+    found = [
+        "This is a forecast: it follows from the second moments of the data, nothing was trained."
+    ]
+    if specification.hyperparameters.normalize:
+        found.append(
+            f"Inputs are divided by {scale(specification.dataset):g}; moments and learning rates "
+            "are those of the divided inputs."
+        )
+    found.append(_stability(specification, forecast))
+    if forecast.settling_weights is not None:
+        found.append(_settling(specification, forecast, forecast.settling_weights))
+    if forecast.final_weights is not None:
+        found += _pace(specification, forecast)
+    if specification.dataset.training_size < FEW_ROWS:
+        found.append("There are so few rows that their order matters; this forecast is rough.")
+    if forecast.accuracy is not None and not forecast.diverges:
+        found.append(_accuracy(specification, forecast))
+    found.append(f"Training takes about {forecast.training_seconds:.2g} s once a worker has it.")
+    return found
+
+
+def _stability(specification: Specification, forecast: Forecast) -> str:
+    highest, largest = forecast.learning_rates[0], forecast.largest_learning_rate
+    c = specification.hyperparameters.regularization.coefficient
+    ends = f"It will diverge in epoch {forecast.diverges_in_epoch}"
+    if largest is None and c < 0:
+        why = (
+            f"regularization drives weights away by {-c:.4g}·weight, more than the data pull them "
+            f"back where they vary least, by {2 * _least(forecast):.4g}·error"
+        )
+        if forecast.diverges:
+            return f"{ends}: {why}."
+        return f"No learning rate is stable: {why}; these steps are too few or small to explode."
+    if largest is None:
+        return "It will not diverge: no learning rate is too large for inputs this small."
+    if forecast.diverges:
+        return (
+            f"{ends}: its steps overshoot farther and farther, because these data bear a learning "
+            f"rate of at most {largest:g}, and that of epoch 1 is {highest:.4g}."
+        )
+    if highest <= largest:
+        return (
+            f"It will not diverge: the highest learning rate is {highest:.4g}, and these data "
+            f"bear {largest:g}."
+        )
+    return (
+        f"The learning rate begins at {highest:.4g}, and these data bear {largest:g}: the error "
+        "grows at first, but stays finite."
+    )
+
+
+def _settling(specification: Specification, forecast: Forecast, weights: Sequence[float]) -> str:
+    regularization = specification.hyperparameters.regularization
+    c = regularization.coefficient
+    if c == 0 and _least(forecast) <= 0:
+        return (
+            "Without regularization weights become right in the directions in which the rows "
+            "vary; they are too few to show the others."
+        )
+    if c == 0:
+        return "Without regularization weights settle at 1, up to rounding."
+    away = float(np.mean(weights)) - 1
+    deed = f"subtracts {-c:g}·weight from" if c < 0 else f"adds {c:g}·weight to"
+    return (
+        f"Regularization {deed} the gradient: weights settle at {_list(weights)}, on average "
+        f"{abs(away):.3g} {'above' if away > 0 else 'below'} 1, where the data's pull back to 1 "
+        "equals it."
+    )
+
+
+def _pace(specification: Specification, forecast: Forecast) -> list[str]:
+    hyperparameters = specification.hyperparameters
+    shrinking = 2 * _least(forecast) + hyperparameters.regularization.coefficient
+    if shrinking <= 0:
+        return []
+    rates, size = forecast.learning_rates, specification.dataset.training_size
+    shrunk = sum(rates) * shrinking * size
+    steps = 1 / (rates[0] * shrinking) if rates[0] * shrinking > 0 else float("inf")
+    whole = (
+        "all epochs" if len(rates) == hyperparameters.epochs else f"the first {len(rates)} epochs"
+    )
+    return [
+        f"An error lasts longest in the direction in which the inputs vary least: there it shrinks "
+        f"e times every {steps:.3g} steps at first, and e^{shrunk:.3g} times in {whole}."
+    ]
+
+
+def _accuracy(specification: Specification, forecast: Forecast) -> str:
+    hyperparameters = specification.hyperparameters
+    between = ""
+    if forecast.accuracy_low != forecast.accuracy_high:
+        between = (
+            f"; likely runs are between {100 * (forecast.accuracy_low or 0):.4g} and "
+            f"{100 * (forecast.accuracy_high or 0):.4g} %"
+        )
+    return (
+        f"After epoch {hyperparameters.epochs} about {100 * (forecast.accuracy or 0):.4g} % of the "
+        f"test rows will be within {hyperparameters.error_margin_percent:g} %{between}."
+    )
+
+
+def _least(forecast: Forecast) -> float:
+    """The least eigenvalue of the second moments; 0 where rounding hides it."""
+    values = np.linalg.eigvalsh(np.array(forecast.second_moments))
+    return float(values[0]) if values[0] > 1e-13 * values[-1] else 0.0
+
+
+def _list(weights: Sequence[float]) -> str:
+    if len(weights) > 3:
+        return f"{min(weights):.8g} to {max(weights):.8g}"
+    *most, last = (f"{weight:.8g}" for weight in weights)
+    return f"{', '.join(most)} and {last}"
