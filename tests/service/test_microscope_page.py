@@ -246,7 +246,8 @@ def test_a_service_that_is_away_is_waited_for(browser: Browser, stack: Stack, pl
 def test_it_fits_a_phone(browser: Browser, stack: Stack, published: Any, scheme: Any) -> None:
     with quiet_page(browser, base_url=stack.url, viewport=PHONE, color_scheme=scheme) as page:
         look_at(page, published)
-        page.get_by_role("button", name="Backward").click()
         expect(page.locator(".path-commit").first).to_be_attached()
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        for phase in ("Forward", "Learn", "Backward"):
+            page.get_by_role("button", name=phase).click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         picture(page, f"microscope-phone-{scheme}")

@@ -105,9 +105,9 @@ function chainRule(step) {
   }));
 }
 
-/** Lines of mathematics, which may go on in a new line before an equals sign but the first. */
+/** Lines of mathematics, which may go on in a new line before an equals sign but the first; what is still too long scrolls. */
 function formulas(...lines) {
-  return html("div", { class: "ms-formulas" }, lines.map((line) => html("p", {}, parts(line.filter(Boolean))
+  return html("div", { class: "ms-formulas ms-scroll", tabindex: "0", role: "region", "aria-label": "formulas" }, lines.map((line) => html("p", {}, parts(line.filter(Boolean))
     .map((part) => math("math", { display: "block" }, math("mrow", {}, part))))));
 }
 

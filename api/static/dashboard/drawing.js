@@ -64,12 +64,15 @@ export const count = (number) => number.toLocaleString("en");
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** Calls back with the width of the element, now and whenever it changes; returns what ends it. */
+/**
+ * Calls back with the width of the element, now and whenever it changes; returns what ends it. Not
+ * from inside of the observer: what is drawn may change the width again, which browsers report.
+ */
 export function onWidth(element, callback) {
   let width = 0;
   const observer = new ResizeObserver(() => {
     const now = Math.round(element.clientWidth);
-    if (now && now !== width) callback((width = now));
+    if (now && now !== width) requestAnimationFrame(() => callback((width = now)));
   });
   observer.observe(element);
   return () => observer.disconnect();
