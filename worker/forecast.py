@@ -53,7 +53,8 @@ class Course:
     """How the error of the weights goes, in units in which no input exceeds 1.
 
     Attributes:
-        rows: training rows, shape (rows, input_size).
+        rows: training rows, repeated or cut to a sample, shape (rows, input_size).
+        steps: of an epoch.
         rates: of each epoch.
         c: the regularization's coefficient.
         h: eigenvalues of H, ascending.
@@ -62,6 +63,7 @@ class Course:
     """
 
     rows: Floats
+    steps: int
     rates: Floats
     c: float
     h: Floats
@@ -72,7 +74,7 @@ class Course:
         """ln of how each epoch shrinks the error along each direction: (epochs, input_size)."""
         step = self.rates[:, None] * self.h
         logs = np.where(step < 0.5, np.log1p(-np.minimum(step, 0.5)), np.log(np.abs(1 - step)))
-        return np.asarray(len(self.rows) * logs)
+        return np.asarray(self.steps * logs)
 
     def settling(self) -> Floats | None:
         """The error, along each direction, at which the pulls are equal; None if it runs away."""
@@ -118,7 +120,7 @@ def forecast(specification: Specification, data: Data) -> Forecast:
     rules, epochs = make_rules(hyperparameters, data.training), hyperparameters.epochs
     rates = np.array([rules(epoch).learning_rate for epoch in range(1, epochs + 1)])
     means, largest = moments(data.training), largest_learning_rate(data.training, c)
-    unit = max(float(np.max(np.abs(data.training))) ** 2, abs(c), VANISHING)
+    unit = max(float(max(data.training.max(), -data.training.min())) ** 2, abs(c), VANISHING)
     course = _course(data.training, means, rates, c, initial - 1, unit)
     bearable = largest if largest or c >= 0 else largest_learning_rate(data.training, 0.0)
     overshooting = int(np.sum(rates > (bearable or math.inf)))
@@ -156,7 +158,8 @@ def _course(
 ) -> Course:
     h, directions = np.linalg.eigh(2 * means / unit + c / unit * np.eye(len(means)))
     return Course(
-        rows=training / math.sqrt(unit),
+        rows=sample(training) / math.sqrt(unit),
+        steps=len(training),
         rates=rates * unit,
         c=c / unit,
         h=np.maximum(h, c / unit),
@@ -179,12 +182,12 @@ def _lengths(course: Course, overshooting: int) -> Floats:
         errors = course.after(np.cumsum(course.shrinking(), axis=0))
         return np.asarray(np.log(np.max(np.abs(errors), axis=1)))
     start = np.maximum(np.linalg.norm(course.start), abs(course.c))
-    return np.asarray(np.log(start) + np.cumsum(len(course.rows) * _growth(course)))
+    return np.asarray(np.log(start) + np.cumsum(course.steps * _growth(course)))
 
 
 def _growth(course: Course) -> Floats:
     """ln of how the error grows in a step of each epoch, measured on the rows."""
-    rows, logs = sample(course.rows), np.log(np.minimum(course.rates, 1e90))
+    rows, logs = course.rows, np.log(np.minimum(course.rates, 1e90))
     known = np.unique(logs)
     if len(known) > MOST_GROWTHS:
         known = np.linspace(known[0], known[-1], MOST_GROWTHS)
@@ -245,7 +248,7 @@ def _added(course: Course, rows: Floats, rate: float, before: Floats, after: Flo
 
     All rows of an epoch are as if drawn without replacement: their pulls add up to the mean.
     """
-    steps, step = len(course.rows), rate * course.h
+    steps, step = course.steps, rate * course.h
     both = step[:, None] + step - np.outer(step, step)
     start, end = course.after(before), course.after(after)
     moving = np.abs(end - start) > MOVED * np.linalg.norm(end)
@@ -280,7 +283,7 @@ def _feedback(course: Course, rows: Floats, covariance: Floats) -> float:
     squares = np.einsum("ri,ij,rj->r", rows, covariance, rows)
     pulls = 4 * np.mean(rows**2 * squares[:, None], axis=0) - course.h**2 * covariance.diagonal()
     step = rate * course.h
-    added = rate**2 * pulls * _geometric(2 * step - step**2, len(course.rows))
+    added = rate**2 * pulls * _geometric(2 * step - step**2, course.steps)
     return min(MOST_FEEDBACK, max(0.0, float(np.sum(added)) / total)) if total > 0 else 0.0
 
 
