@@ -6,21 +6,25 @@ import json
 import re
 from typing import Annotated, Any
 
+import orjson
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from api import representation
 from api.access import visible_owner, visitor
 from api.observed import JOB_ID
 from api.openapi import operation
-from api.parsing import WHOLE, body, check_limits, idempotency_key, query, wait_seconds
+from api.parsing import WHOLE, Flag, body, check_limits, idempotency_key, query, wait_seconds
 from api.problems import Problem
 from api.representation import answer, job_answer
 from api.services import services
 from api.webhooks import check_webhook
 from shared import queue, tracing
 from shared.errors import NoWeights
-from shared.job import Epoch, JobRequest, Record, Status
+from shared.forecast import Forecast
+from shared.job import Epoch, JobRequest, Record, Specification, Status
+from shared.observation import inputs_waiting
+from shared.questions import ForecastQuestion, ask
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -65,12 +69,34 @@ class EpochList(BaseModel):
     next: int | None = Field(description="pass it as `after` for the next page")
 
 
+class CreateQuery(BaseModel):
+    """Query of a create."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dry_run: Flag = Field(False, description="answer 200 with a forecast, and create nothing")
+
+
+class DryRun(Forecast):
+    """What a job would come to: derived from its data's second moments, without training."""
+
+    specification: Specification
+    queue_seconds: float = Field(
+        description="until a worker is free, if each trains one job at a time, at this one's speed"
+    )
+
+
+class Created(RootModel[representation.Job | DryRun]):
+    """The job, which has ended; with `dry_run`, the forecast."""
+
+
 @blueprint.post("")
 @operation(
-    "Create a training job",
+    "Create a training job, or forecast one",
     "jobs",
-    {202: representation.Job, 200: representation.Job},
+    {202: representation.Job, 200: Created},
     body=JobRequest,
+    query=CreateQuery,
     headers={
         "Idempotency-Key": "the same key and body give the same job for 24 hours",
         "Prefer": "wait=N: answer when the job has ended, at most N seconds later",
@@ -79,12 +105,31 @@ class EpochList(BaseModel):
     scope="train",
 )
 def create_job() -> Response:
-    """202 with the queued job, or 200 with the finished one if the client prefers to wait."""
+    """202 with the queued job, or 200 with the finished one if the client prefers to wait.
+
+    With `dry_run`, 200 with a forecast that a worker makes; nothing is created.
+    """
+    asked, _ = query(CreateQuery)
     key = idempotency_key()
     wanted, given = body(JobRequest)
     check_limits(wanted, services().settings)
     check_webhook(wanted.webhook, services().settings)
+    if asked.dry_run:
+        return _forecast(wanted.specification)
     return _create(wanted, key, given)
+
+
+def _forecast(specification: Specification) -> Response:
+    store = services().store
+    found = orjson.loads(ask(store, ForecastQuestion(specification=specification)))
+    speed = found["training_seconds"] / specification.inputs_seen
+    return answer(
+        {
+            **found,
+            "specification": specification.model_dump(),
+            "queue_seconds": inputs_waiting(store) * speed,
+        }
+    )
 
 
 def _create(wanted: JobRequest, key: str | None, given: Any, **more: str) -> Response:

@@ -203,6 +203,12 @@ class Specification(_Model):
     hyperparameters: Hyperparameters = Hyperparameters()
 
     @property
+    def inputs_seen(self) -> int:
+        """How many inputs the neuron sees while it trains: the size of the work."""
+        dataset = self.dataset
+        return self.hyperparameters.epochs * dataset.training_size * dataset.input_size
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the specification as JSON with sorted keys and no spaces, in hex."""
         text = json.dumps(self.specification_json, sort_keys=True, separators=(",", ":"))

@@ -18,6 +18,8 @@ from shared.store import COUNTERS, DUE, JOBS, PREFIX, READY, Store, job_keys
 #: So many jobs at the head of the queue are asked how long they have waited: a job of high
 #: priority may stand before one that came earlier.
 HEADS = 20
+#: So many open jobs are asked how much they have still to do.
+JUDGED = 200
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,21 @@ def _oldest(store: Store, heads: list[bytes], now: float) -> float:
         pipeline.hget(job_keys(job_id.decode())[0], "queued_at")
     waiting = cast(list[bytes | None], pipeline.execute())
     return max((now - int(since) / 1000 for since in waiting if since), default=0.0)
+
+
+def inputs_waiting(store: Store) -> float:
+    """Inputs that a worker has still to see on the average before it is free for another job.
+
+    Judged by the newest of the open jobs.
+
+    Raises:
+        redis.exceptions.RedisError
+    """
+    workers = max(1, store.workers())
+    jobs = store.list_jobs(statuses=[Status.QUEUED, Status.RUNNING], limit=JUDGED).jobs
+    if len(jobs) < workers:
+        return 0.0
+    return sum((1 - job.fraction) * job.specification.inputs_seen for job in jobs) / workers
 
 
 def count(store: Store, what: str, amount: int) -> None:

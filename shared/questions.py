@@ -12,11 +12,11 @@ durable: when it or its answer is lost, the client asks again.
 
 import time
 import uuid
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import orjson
 import redis
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from shared.errors import NoAnswer
 from shared.job import Specification
@@ -27,6 +27,12 @@ QUESTIONS = f"{PREFIX}:questions"
 ANSWER_SECONDS = 10.0
 #: How many questions may wait.
 MOST_WAITING = 32
+#: The answer of a worker that has none.
+FAILED = b"null"
+
+
+class AnswerFailed(Exception):
+    """The worker met an error, which its log describes."""
 
 
 class StepsQuestion(BaseModel):
@@ -42,6 +48,7 @@ class StepsQuestion(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    kind: Literal["steps"] = "steps"
     specification: Specification
     weights: list[float] | None
     epoch: int
@@ -50,7 +57,17 @@ class StepsQuestion(BaseModel):
     every: int
 
 
-Question = StepsQuestion
+class ForecastQuestion(BaseModel):
+    """What training by a specification would come to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["forecast"] = "forecast"
+    specification: Specification
+
+
+Question = Annotated[StepsQuestion | ForecastQuestion, Field(discriminator="kind")]
+_READ: TypeAdapter[Question] = TypeAdapter(Question)
 
 
 def ask(store: Store, question: Question) -> bytes:
@@ -58,6 +75,7 @@ def ask(store: Store, question: Question) -> bytes:
 
     Raises:
         NoAnswer: if no worker is alive or answers in time, or too many questions wait already.
+        AnswerFailed: if the worker met an error.
     """
     if not store.workers():
         raise NoAnswer("none is alive")
@@ -75,6 +93,8 @@ def ask(store: Store, question: Question) -> bytes:
     while (left := deadline - time.monotonic()) > 0:
         timeout = max(0.01, min(left, BLOCK_SECONDS))
         found = cast(Any, client.blpop([f"{PREFIX}:answer:{name}"], timeout=timeout))
+        if found and found[1] == FAILED:
+            raise AnswerFailed
         if found:
             return cast(bytes, found[1])
     raise NoAnswer("none answered in time")
@@ -87,11 +107,11 @@ def take(client: "redis.Redis") -> tuple[str, Question] | None:
         return None
     name = found[1].decode()
     asked = cast(bytes | None, client.getdel(f"{PREFIX}:question:{name}"))
-    return (name, StepsQuestion.model_validate_json(asked)) if asked else None
+    return (name, _READ.validate_json(asked)) if asked else None
 
 
 def reply(client: "redis.Redis", name: str, answer: object) -> None:
-    """Answer a question; numbers that are not finite become null."""
+    """Answer a question (None: there was an error); numbers that are not finite become null."""
     key = f"{PREFIX}:answer:{name}"
     pipeline = client.pipeline(transaction=True)
     pipeline.rpush(key, orjson.dumps(answer))

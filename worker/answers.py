@@ -11,9 +11,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from shared import questions
-from shared.dataset import DataCache
-from shared.questions import Question
+from shared.dataset import Data, DataCache
+from shared.questions import ForecastQuestion, Question, StepsQuestion
 from shared.store import Store
+from worker.forecast import forecast
 from worker.replay import replay
 from worker.training import Diverged
 
@@ -25,27 +26,35 @@ def answer_forever(store: Store, stopping: Event) -> None:
     cache = DataCache(store.settings.dataset_cache_bytes)
     while not stopping.is_set():
         try:
-            _answer_next(store, cache)
+            asked = questions.take(store.redis)
+            if asked:
+                name, question = asked
+                questions.reply(store.redis, name, _answer_or_log(question, cache))
         except RedisError as error:
             _log.warning("questions wait for Redis", reason=str(error))
             stopping.wait(1)
-        except Exception:
-            _log.exception("question failed")
 
 
-def _answer_next(store: Store, cache: DataCache) -> None:
-    asked = questions.take(store.redis)
-    if asked is None:
-        return
-    name, question = asked
+def _answer_or_log(question: Question, cache: DataCache) -> dict[str, Any] | None:
     started = time.perf_counter()
-    questions.reply(store.redis, name, _answer(question, cache))
-    _log.debug("answered", seconds=round(time.perf_counter() - started, 6))
+    try:
+        answer = _answer(question, cache)
+    except Exception:
+        _log.exception("question failed", kind=question.kind)
+        return None
+    _log.debug("answered", kind=question.kind, seconds=round(time.perf_counter() - started, 6))
+    return answer
 
 
 def _answer(question: Question, cache: DataCache) -> dict[str, Any]:
+    data = cache.get(question.specification)
+    if isinstance(question, ForecastQuestion):
+        return forecast(question.specification, data).model_dump()
+    return _steps(question, data)
+
+
+def _steps(question: StepsQuestion, data: Data) -> dict[str, Any]:
     wanted = question.specification
-    data = cache.get(wanted)
     rule = wanted.hyperparameters
     weights = question.weights or data.initial_weights(rule.weight_low, rule.weight_high).tolist()
     where = question.model_dump(include={"epoch", "step", "count", "every"})

@@ -270,3 +270,45 @@ def test_a_job_can_learn_to_add_three_numbers(http: Http) -> None:
     found = http.post(path, json={"inputs": [[1, 2, 3]]}).json()
     assert found["outputs"][0] == pytest.approx(6, abs=found["error_bounds"][0] + 1e-12)
     assert job["demo_before"][0]["inputs"] == [2.2, 1.5, 2.2]
+
+
+@pytest.mark.parametrize("body", [{}, {"hyperparameters": {"regularization": {"kind": "none"}}}])
+def test_a_dry_run_forecasts_and_creates_nothing(http: Http, body: dict[str, Any]) -> None:
+    before = http.get("/v1/jobs?limit=1").json()
+    answer = http.post("/v1/jobs?dry_run=true", json={**body, "metadata": {"dry": "run"}})
+    assert answer.status_code == 200
+    found = answer.json()
+    job = http.run_job(body)
+    assert found["specification"] == job["specification"]
+    assert found["initial_weights"] == job["initial_weights"]
+    assert not found["diverges"]
+    assert found["accuracy_low"] <= job["accuracy"] <= found["accuracy_high"]
+    assert found["final_weights"] == pytest.approx(job["weights"], abs=5e-5)
+    assert http.get("/v1/jobs?metadata.dry=run").json()["jobs"] == []
+    assert before["jobs"] == [] or "Location" not in answer.headers
+
+
+def test_a_dry_run_foresees_an_explosion(http: Http) -> None:
+    rate = {"schedule": "constant", "rate": 1e-3}
+    body = {"hyperparameters": {"learning_rate": rate}}
+    found = http.post("/v1/jobs?dry_run=true", json=body).json()
+    error = http.run_job(body)["error"]
+    assert found["diverges"]
+    assert found["diverges_in_epoch"] == error["epoch"]
+    assert found["largest_learning_rate"] == error["largest_learning_rate"]
+    assert found["final_weights"] is None
+
+
+@pytest.mark.parametrize(
+    "query", ["dry_run=1", "dry_run=", "dry=true", "dry_run=true&dry_run=true"]
+)
+def test_a_dry_run_is_asked_for_in_one_way(http: Http, query: str) -> None:
+    answer = http.post(f"/v1/jobs?{query}", json={})
+    assert answer.status_code == 400
+    assert query[:3] in answer.json()["error"]
+
+
+def test_what_cannot_be_trained_cannot_be_forecast(http: Http) -> None:
+    answer = http.post("/v1/jobs?dry_run=true", json={"hyperparameters": {"epochs": 0}})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/hyperparameters/epochs"
