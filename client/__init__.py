@@ -1,6 +1,6 @@
 """Client of the neuron's training service: ``NeuronClient`` and ``python -m client``."""
 
-from client.client import NeuronClient
+from client.client import JobFields, NeuronClient
 from client.errors import (
     ApiError,
     BadRequest,
@@ -23,6 +23,7 @@ from client.results import (
     Demo,
     Epoch,
     EpochPage,
+    Forecast,
     Hyperparameters,
     Job,
     JobError,
@@ -52,10 +53,12 @@ __all__ = [
     "Event",
     "FieldError",
     "Forbidden",
+    "Forecast",
     "Hyperparameters",
     "Job",
     "JobError",
     "JobFailed",
+    "JobFields",
     "JobPage",
     "LearningRate",
     "Model",

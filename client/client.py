@@ -18,6 +18,7 @@ from client.events import Event, Watch
 from client.results import (
     Epoch,
     EpochPage,
+    Forecast,
     Job,
     JobPage,
     Model,
@@ -110,6 +111,11 @@ class NeuronClient:
         Raises ValueError for a key that is not visible ASCII, or for numbers that are not finite.
         """
         return self._created("/v1/jobs", idempotency_key, wait, body=_body(job))
+
+    def forecast(self, **job: Unpack[JobFields]) -> Forecast:
+        """What such a job would come to: a forecast, without training and without a job."""
+        query = {"dry_run": "true"}
+        return self._asked(Forecast, "POST", "/v1/jobs", body=_body(job), query=query)
 
     def list_jobs(
         self,

@@ -15,6 +15,7 @@ from client.client import JobFields, NeuronClient
 from client.display import (
     event_line,
     print_epochs,
+    print_forecast,
     print_job,
     print_jobs,
     print_sums,
@@ -122,6 +123,16 @@ def train(
             return
         job = _followed(client, submit)
     settings.answer(asdict(job), lambda: print_job(job))
+
+
+@main.command()
+@common
+@specification_options
+def forecast(settings: Settings, /, **given: Any) -> None:
+    """Tell what training would come to, without training. Options as of train."""
+    with settings.client() as client:
+        expected = client.forecast(**specification(given))
+    settings.answer(asdict(expected), lambda: print_forecast(expected))
 
 
 def _wanted(given: Mapping[str, Any]) -> JobFields:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -14,7 +14,16 @@ from rich.table import Table
 
 from client.article import js_number, round_n_places
 from client.events import Event, StatusEvent
-from client.results import Epoch, Job, Model, ModelVersion, Prediction, Webhook
+from client.results import (
+    Epoch,
+    Forecast,
+    Job,
+    Model,
+    ModelVersion,
+    Prediction,
+    Specification,
+    Webhook,
+)
 
 Say = Callable[[str], None]
 
@@ -110,35 +119,86 @@ def event_line(event: Event) -> str:
 
 def print_job(job: Job) -> None:
     """A line a property."""
-    dataset = job.specification.dataset
-    wanted = job.specification.hyperparameters
-    schedule, penalty = wanted.learning_rate, wanted.regularization
-    pace = schedule.scale if schedule.rate is None else schedule.rate
+    error = job.error
     properties = {
         "job": job.id,
         "status": standing(job) + _eta(job),
-        "error": job.error and job.error.detail,
-        "largest learning rate": _largest_rate(job),
-        "verifies": job.verifies and f"job {job.verifies}",
+        "error": error.detail if error else "",
+        "largest learning rate": _number(error.largest_learning_rate if error else None),
+        "verifies": f"job {job.verifies}" if job.verifies else "",
         "name": job.name,
         "metadata": ", ".join(f"{key}={value}" for key, value in job.metadata.items()),
-        "data": f"{dataset.training_size} + {dataset.test_size} rows of {dataset.input_size} in "
-        f"[{js_number(dataset.low)}, {js_number(dataset.high)}], "
-        f"{dataset.generator}, seed {dataset.seed}{', normalized' if wanted.normalize else ''}",
-        "learning rate": _with_number(schedule.schedule, pace),
-        "regularization": _with_number(penalty.kind, penalty.strength),
+        **_specification(job.specification),
         "priority": None if job.priority == "normal" else job.priority,
         "epochs": f"{job.progress.epoch}/{job.progress.epochs}",
         "accuracy": percent(job.accuracy),
         "initial weights": _numbers(job.initial_weights),
         "weights": _numbers(job.weights),
         "digest": job.digest,
-        "webhook": job.webhook and _delivery(job.webhook),
+        "webhook": _delivery(job.webhook) if job.webhook else "",
         "created": _moment(job.created_at),
         "started": _moment(job.started_at),
         "ended": _moment(job.ended_at),
     }
-    _print_table(None, [(key, value) for key, value in properties.items() if value])
+    _print_properties(properties)
+
+
+def print_forecast(forecast: Forecast) -> None:
+    """A line a property, then the reasons."""
+    rates = forecast.learning_rates
+    first_and_last = [rates[0], *([rates[-1]] if rates[-1] != rates[0] else [])] if rates else []
+    properties = {
+        "forecast": _outlook(forecast),
+        **_specification(forecast.specification),
+        "rates": " … ".join(map(js_number, first_and_last)),
+        "largest stable rate": _number(forecast.largest_learning_rate) or "none",
+        "initial weights": _numbers(forecast.initial_weights),
+        "weights settle at": _numbers(forecast.settling_weights) or "nowhere",
+        "weights at the end": _numbers(forecast.final_weights),
+        "give or take": " ".join(f"{each:.3g}" for each in forecast.final_weights_deviation or ()),
+        "accuracy": _expected_accuracy(forecast),
+        "time": _expected_time(forecast),
+    }
+    _print_properties(properties)
+    for reason in forecast.explanation:
+        click.echo("\n" + click.wrap_text(printable(reason), width=80))
+
+
+def _outlook(forecast: Forecast) -> str:
+    if not forecast.diverges:
+        return "learns"
+    epoch = forecast.diverges_in_epoch
+    return "diverges" + (f" in epoch {epoch}" if epoch else "")
+
+
+def _expected_accuracy(forecast: Forecast) -> str:
+    low, high = forecast.accuracy_low, forecast.accuracy_high
+    spread = "" if low is None else f" ({percent(low)} to {percent(high)})"
+    return percent(forecast.accuracy) + spread
+
+
+def _expected_time(forecast: Forecast) -> str:
+    training, queue = forecast.training_seconds, forecast.queue_seconds
+    waits = f", after {queue:.2g} s in the queue" if queue else ""
+    return "" if training is None else f"{training:.2g} s{waits}"
+
+
+def _specification(specification: Specification) -> dict[str, str]:
+    dataset, wanted = specification.dataset, specification.hyperparameters
+    schedule, penalty = wanted.learning_rate, wanted.regularization
+    pace = schedule.scale if schedule.rate is None else schedule.rate
+    strength = None if penalty.kind == "none" else penalty.strength
+    return {
+        "data": f"{dataset.training_size} + {dataset.test_size} rows of {dataset.input_size} in "
+        f"[{js_number(dataset.low)}, {js_number(dataset.high)}], "
+        f"{dataset.generator}, seed {dataset.seed}{', normalized' if wanted.normalize else ''}",
+        "learning rate": _with_number(schedule.schedule, pace),
+        "regularization": _with_number(penalty.kind, strength),
+    }
+
+
+def _print_properties(properties: Mapping[str, str | None]) -> None:
+    _print_table(None, [(name, text) for name, text in properties.items() if text])
 
 
 def print_sums(inputs: Sequence[Sequence[float]], answer: Prediction) -> None:
@@ -183,11 +243,6 @@ def _delivery(webhook: Webhook) -> str:
     return f"{webhook.url}: {webhook.status}, {webhook.attempts} sent{error}"
 
 
-def _largest_rate(job: Job) -> str:
-    rate = job.error.largest_learning_rate if job.error else None
-    return "" if rate is None else js_number(rate)
-
-
 def printable(text: str) -> str:
     """``text`` without what could steer a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
@@ -202,6 +257,10 @@ def _print_table(titles: Sequence[str] | None, rows: Iterable[Sequence[str]]) ->
         table.add_row(*map(printable, row))
     width = None if sys.stdout.isatty() else 1000
     Console(width=width, markup=False, highlight=False, emoji=False).print(table)
+
+
+def _number(number: float | None) -> str:
+    return "" if number is None else js_number(number)
 
 
 def _with_number(text: str, number: float | None) -> str:

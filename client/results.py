@@ -212,6 +212,34 @@ class StepPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """What to expect of a job that is not created; None where there is no such number.
+
+    ``learning_rates`` are those of the first epochs, at most 1000. ``second_moments`` is the mean
+    of x·xᵀ over the training rows. The weights drift to ``settling_weights``; those after the last
+    epoch are expected to be ``final_weights``, give or take ``final_weights_deviation``.
+    ``accuracy`` is in 0 … 1.
+    """
+
+    specification: Specification
+    diverges: bool
+    diverges_in_epoch: int | None = None
+    learning_rates: tuple[float, ...] = ()
+    largest_learning_rate: float | None = None
+    second_moments: tuple[tuple[float, ...], ...] = ()
+    initial_weights: tuple[float, ...] | None = None
+    settling_weights: tuple[float, ...] | None = None
+    final_weights: tuple[float, ...] | None = None
+    final_weights_deviation: tuple[float, ...] | None = None
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    training_seconds: float | None = None
+    queue_seconds: float | None = None
+    explanation: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One output a row, each with the bound of its error; ``model`` is the name that was asked."""
 

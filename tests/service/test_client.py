@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from client import Conflict, JobFailed, NeuronClient, NotFound, StatusEvent
+from client import Conflict, JobFailed, JobFields, NeuronClient, NotFound, StatusEvent
 from standalone.stack import Stack
 from tests.conftest import eventually
 from tests.service.test_jobs import LONG, SMALL
@@ -78,3 +78,20 @@ def test_the_last_step_of_an_epoch_gives_its_weights(neuron: NeuronClient) -> No
     assert [step.step for step in page.steps] == [*range(91, 101)]
     assert (page.total, page.has_more, page.next) == (100, False, None)
     assert page.steps[-1].weights_after == neuron.epochs(job.id, after=1, limit=1).epochs[0].weights
+
+
+def test_a_forecast_creates_no_job_and_the_job_then_learns_as_forecast(
+    neuron: NeuronClient,
+) -> None:
+    wanted: JobFields = {
+        "metadata": {"test": "forecast"},
+        "dataset": {"training_size": 10_000, "test_size": 1_000, "seed": 36},
+        "hyperparameters": {"learning_rate": {"schedule": "auto"}, "epochs": 2},
+    }
+    forecast = neuron.forecast(**wanted)
+    assert forecast.specification.dataset.seed == 36
+    assert neuron.list_jobs(metadata={"test": "forecast"}).jobs == ()
+    job = neuron.create_job(**wanted, wait=30)
+    rates = [epoch.learning_rate for epoch in neuron.iter_epochs(job.id)]
+    assert (forecast.diverges, list(forecast.learning_rates)) == (False, rates)
+    assert forecast.initial_weights == job.initial_weights

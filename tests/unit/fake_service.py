@@ -218,6 +218,27 @@ def steps_document(*steps: dict[str, Any], **changed: Any) -> dict[str, Any]:
     } | changed
 
 
+def forecast_document(**changed: Any) -> dict[str, Any]:
+    return {
+        "specification": job_document()["specification"],
+        "diverges": False,
+        "diverges_in_epoch": None,
+        "learning_rates": [5e-06, 2.5e-06, 1.25e-06],
+        "largest_learning_rate": 6.2e-05,
+        "second_moments": [[3333.0, 2500.0], [2500.0, 3333.0]],
+        "initial_weights": [0.6314978354563747, 0.6460986429619577],
+        "settling_weights": [1.0000857, 1.0000857],
+        "final_weights": [1.00008, 1.00009],
+        "final_weights_deviation": [1.25e-05, 2.5e-05],
+        "accuracy": 0.99,
+        "accuracy_low": 0.95,
+        "accuracy_high": 1.0,
+        "training_seconds": 0.05,
+        "queue_seconds": 1.5,
+        "explanation": ["Regularization moves the weights.", "Nothing explodes."],
+    } | changed
+
+
 def model_document(version: int = 2, name: str = "add") -> dict[str, Any]:
     """A model with two versions: the fifth and the last epoch of the published run."""
     versions = [

@@ -32,6 +32,7 @@ from tests.unit.fake_service import (
     Asked,
     Service,
     epochs_document,
+    forecast_document,
     job_document,
     model_document,
     problem,
@@ -139,6 +140,7 @@ def test_a_key_that_cannot_be_a_header_is_refused_before_anything_is_sent(
             Answer(200, {"job_id": "j1", "epoch": 1, "outputs": [3.0], "error_bounds": [0.1]}),
         ),
         (lambda neuron: neuron.steps("j1"), Answer(200, steps_document(step_document()))),
+        (lambda neuron: neuron.forecast(), Answer(200, forecast_document())),
         (lambda neuron: neuron.pause("j1"), Answer(200, job_document("paused", 1))),
         (lambda neuron: neuron.resume("j1"), Answer(200, job_document("queued", 1))),
         (lambda neuron: neuron.retry("j1"), Answer(200, job_document("queued", 1))),
@@ -416,6 +418,19 @@ def test_steps_are_typed_and_may_hold_numbers_that_are_not_finite(
     first, last = page.steps
     assert first.weights_after == (1.5, -0.4375)
     assert (last.cost, last.weights_after) == (None, (None, None))
+
+
+def test_a_forecast_is_asked_for_with_the_fields_of_a_job_and_creates_none(
+    service: Service, neuron: NeuronClient
+) -> None:
+    service.answers(Answer(200, forecast_document(diverges=True, settling_weights=None)))
+    forecast = neuron.forecast(name="n", hyperparameters={"epochs": 3}, dataset=None)
+    assert service.asked[0].path == "/v1/jobs?dry_run=true"
+    assert service.asked[0].body == {"name": "n", "hyperparameters": {"epochs": 3}}
+    assert service.headers("Idempotency-Key") == [None]
+    assert (forecast.diverges, forecast.settling_weights) == (True, None)
+    assert forecast.second_moments == ((3333.0, 2500.0), (2500.0, 3333.0))
+    assert forecast.specification.dataset.seed == 2017
 
 
 def test_a_verification_is_created_under_a_key_as_a_job_is(

@@ -23,6 +23,7 @@ from tests.unit.fake_service import (
     Asked,
     Service,
     epochs_document,
+    forecast_document,
     job_document,
     model_document,
     problem,
@@ -429,6 +430,43 @@ def test_a_step_says_what_regularization_adds_and_what_is_not_finite(
     assert formula + " " in shown
     assert "w₁ - g₁·r" in shown
     assert "not finite" in shown
+
+
+def test_a_forecast_tells_what_to_expect_and_why(service: Service, run: Run) -> None:
+    service.answers(Answer(200, forecast_document()))
+    result = run("forecast", "--epochs", "3", "--learning-rate", "auto", "--normalize")
+    assert service.asked[0].path == "/v1/jobs?dry_run=true"
+    assert service.asked[0].body == {
+        "hyperparameters": {"epochs": 3, "learning_rate": {"schedule": "auto"}, "normalize": True}
+    }
+    told = [line.rstrip() for line in result.stdout.splitlines()]
+    assert told[0] == "forecast             learns"
+    for line in (
+        "rates                0.000005 … 0.00000125",
+        "largest stable rate  0.000062",
+        "weights settle at    1.0000857 1.0000857",
+        "weights at the end   1.00008 1.00009",
+        "give or take         1.25e-05 2.5e-05",
+        "accuracy             99% (95% to 100%)",
+        "time                 0.05 s, after 1.5 s in the queue",
+        "Regularization moves the weights.",
+        "Nothing explodes.",
+    ):
+        assert line in told
+    assert json.loads(run("forecast", "--json").stdout)["largest_learning_rate"] == 6.2e-05
+
+
+def test_a_forecast_of_an_explosion_says_when(service: Service, run: Run) -> None:
+    nothing = dict.fromkeys(
+        ("settling_weights", "final_weights", "final_weights_deviation", "accuracy",
+         "accuracy_low", "accuracy_high"),
+    )  # fmt: skip
+    exploding = forecast_document(diverges=True, diverges_in_epoch=2, **nothing)
+    service.answers(Answer(200, exploding))
+    told = [line.rstrip() for line in run("forecast").stdout.splitlines()]
+    assert told[0] == "forecast             diverges in epoch 2"
+    assert "weights settle at    nowhere" in told
+    assert not any(line.startswith(("accuracy", "weights at the end")) for line in told)
 
 
 def adds(service: Service) -> None:
