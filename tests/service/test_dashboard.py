@@ -126,6 +126,20 @@ def test_an_explosion_is_explained_and_a_rate_that_works_is_offered(page: Page) 
     expect(badge(page)).to_have_text("succeeded")
 
 
+def test_the_forecast_tells_what_will_happen_before_the_start(refused: Page, http: Http) -> None:
+    page, newest = refused, http.get("/v1/jobs?limit=1").json()["jobs"]
+    page.goto("/#/new")
+    forecast = page.get_by_role("region", name="Forecast")
+    expect(forecast.get_by_role("status")).to_have_text("It will learn: 100 % right.")
+    expect(forecast).to_contain_text("1.42·10⁻⁴")
+    picture(page, "forecast")
+    page.get_by_label("One that explodes").check()
+    expect(forecast.get_by_role("status")).to_have_text("It will explode in epoch 1.")
+    page.get_by_label("Training rows").fill("0")
+    expect(forecast.get_by_role("status")).to_have_text("The service would not take this job.")
+    assert http.get("/v1/jobs?limit=1").json()["jobs"] == newest
+
+
 def test_what_the_service_refuses_is_told_beside_the_field(refused: Page) -> None:
     page = refused
     page.goto("/#/new")
