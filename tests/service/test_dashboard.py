@@ -255,6 +255,7 @@ def test_a_job_that_is_not_there_is_said_so(refused: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
 
 
+@pytest.mark.timeout(120)
 def test_a_key_is_asked_for_and_a_dead_api_is_waited_for(browser: Browser, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     key = add(keys, "research", "train", "predict")
@@ -278,7 +279,7 @@ def test_a_key_is_asked_for_and_a_dead_api_is_waited_for(browser: Browser, tmp_p
         banner = page.get_by_role("alert")
         banner.filter(has_text="Disconnected, trying again").wait_for()
         expect(page.get_by_role("region", name="State")).to_be_visible()
-        banner.wait_for(state="hidden")
+        banner.wait_for(state="hidden", timeout=60_000)
         expect(page.locator("#sign")).to_have_text("1 worker")
         page.get_by_role("button", name="Pause").click()
         expect(badge(page)).to_have_text("paused")
