@@ -17,7 +17,7 @@ serve: .venv/runtime ## everything on this machine, in the foreground, on NEURON
 	@exec $(BIN)/python -m standalone $(ARGS)
 
 test: .venv/development ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/development ## ruff and mypy
 	$(BIN)/ruff format --check .

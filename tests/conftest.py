@@ -1,15 +1,34 @@
 """The real service for the tests: one Redis, one worker and one API for the whole session."""
 
+import os
+import shutil
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import requests
+from hypothesis import settings
 
 from shared.settings import Settings
 from shared.store import Store
 from standalone.stack import Stack
+from worker.warmup import warm_up
+
+# Short: the same examples in every run, so that each gives the same verdict; long: always others.
+settings.register_profile("short", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("long", max_examples=2000, deadline=None)
+settings.load_profile("short")
+pytest.register_assert_rewrite("tests.service.browser")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # Who runs in the background may ignore Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if session.config.getoption("numprocesses", None):
+        warm_up()  # or several processes would compile the kernel at the same time
 
 
 def eventually(condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
@@ -21,11 +40,27 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = 15) -> 
     return value
 
 
+def required(*names: str) -> str:
+    """A command of the system; without any of these names the test is skipped, and fails in CI."""
+    found = next(filter(None, map(shutil.which, names)), "")
+    if not found:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{names[0]} is not installed")
+    return found
+
+
+@contextmanager
+def running(settings: Mapping[str, str] | None = None, **options: Any) -> Iterator[Stack]:
+    """A service with such settings, killed at the end: stopping takes seconds."""
+    with Stack(environment={**os.environ, **(settings or {})}, **options) as stack:
+        yield stack
+        stack.kill()
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole service on free ports, with data of its own."""
-    with Stack() as running:
-        yield running
+    with running() as stack:
+        yield stack
 
 
 class Http(requests.Session):

@@ -113,13 +113,18 @@ def living_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def stand_ins(folder: Path) -> Path:
+    """Fill the folder."""
+    (folder / "standalone").symlink_to(CHECKOUT / "standalone")
+    for path, text in (("api/__init__.py", API), ("worker/app.py", WORKER)):
+        (folder / path).parent.mkdir()
+        (folder / path).write_text(text)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "standalone").symlink_to(CHECKOUT / "standalone")
-    for path, text in (("api/__init__.py", API), ("worker/app.py", WORKER)):
-        (tmp_path / path).parent.mkdir()
-        (tmp_path / path).write_text(text)
-    return tmp_path
+    return stand_ins(tmp_path)
 
 
 @contextmanager
@@ -145,15 +150,28 @@ def supervisor(folder: Path, *arguments: str, **environment: str) -> Iterator[Su
                 orphan.kill()
 
 
-@pytest.fixture
-def served(folder: Path) -> Iterator[Supervisor]:
+@contextmanager
+def serving(folder: Path) -> Iterator[Supervisor]:
     with supervisor(folder, "--port", "0") as running:
         running.wait_for("Ctrl-C")
         yield running
 
 
+@pytest.fixture
+def served(folder: Path) -> Iterator[Supervisor]:
+    with serving(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    """One for all tests that leave it running."""
+    with serving(stand_ins(tmp_path_factory.mktemp("lasting"))) as running:
+        yield running
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_all_that_was_started_and_nothing_else(
+def test_a_signal_stops_all_that_was_started_the_last_first_and_nothing_else(
     served: Supervisor, number: signal.Signals
 ) -> None:
     with subprocess.Popen(["sleep", "600"]) as bystander:
@@ -164,20 +182,15 @@ def test_a_signal_stops_all_that_was_started_and_nothing_else(
         assert bystander.poll() is None
         bystander.kill()
     assert list((served.folder / "tmp").glob("neuron-*")) == []
-
-
-def test_processes_stop_in_the_order_api_worker_redis(served: Supervisor) -> None:
-    served.process.terminate()
-    served.process.wait(30)
     goodbyes = ["Shutting down granian", "Warm shutdown", "User requested shutdown"]
     assert sorted(goodbyes, key=served.status.index) == goodbyes
 
 
-def test_output_is_labelled_and_not_coloured_in_a_file(served: Supervisor) -> None:
-    labels = {line.split("|")[0] for line in served.status.splitlines() if "|" in line}
+def test_output_is_labelled_and_not_coloured_in_a_file(lasting: Supervisor) -> None:
+    labels = {line.split("|")[0] for line in lasting.status.splitlines() if "|" in line}
     assert {"redis  ", "worker ", "api    "} <= labels
-    assert "\x1b" not in served.status
-    assert (served.folder / "stdout").read_bytes() == b""
+    assert "\x1b" not in lasting.status
+    assert (lasting.folder / "stdout").read_bytes() == b""
 
 
 def test_a_second_ctrl_c_kills_at_once(served: Supervisor) -> None:
@@ -189,14 +202,14 @@ def test_a_second_ctrl_c_kills_at_once(served: Supervisor) -> None:
     wait_until(lambda: living_in(served.folder) == [], 5)
 
 
-def test_a_killed_redis_comes_back_with_its_data(served: Supervisor) -> None:
-    served.store.set("written", "before")
-    killed = served.leader("redis-server")
+def test_a_killed_redis_comes_back_with_its_data(lasting: Supervisor) -> None:
+    lasting.store.set("written", "before")
+    killed = lasting.leader("redis-server")
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: bool(served.children("redis-server")) and answers(served.store))
-    assert served.leader("redis-server") != killed
-    assert served.store.get("written") == b"before"
-    assert "redis died (SIGKILL); starting it again in 0.1 s" in served.status
+    wait_until(lambda: bool(lasting.children("redis-server")) and answers(lasting.store))
+    assert lasting.leader("redis-server") != killed
+    assert lasting.store.get("written") == b"before"
+    assert "redis died (SIGKILL); starting it again in 0.1 s" in lasting.status
 
 
 def answers(store: "redis.Redis") -> bool:
@@ -208,13 +221,13 @@ def answers(store: "redis.Redis") -> bool:
 
 @pytest.mark.parametrize("name", ["celery", "granian"])
 def test_a_killed_parent_is_started_again_and_its_children_are_gone(
-    served: Supervisor, name: str
+    lasting: Supervisor, name: str
 ) -> None:
-    before = served.children(name)
+    before = lasting.children(name)
     assert len(before) >= 3
-    os.kill(served.leader(name), signal.SIGKILL)
-    wait_until(lambda: len(served.children(name)) >= 3)
-    assert not set(before) & set(served.children(name))
+    os.kill(lasting.leader(name), signal.SIGKILL)
+    wait_until(lambda: not set(before) & set(living_in(lasting.folder)))
+    wait_until(lambda: len(lasting.children(name)) >= 3)
 
 
 @pytest.mark.parametrize("others", [(), ("celery", "granian")])
@@ -251,18 +264,18 @@ def test_a_redis_that_outlives_its_supervisor_keeps_the_data_locked(
     os.kill(orphan, signal.SIGCONT)
 
 
-def test_a_second_start_on_the_same_data_names_the_first(served: Supervisor) -> None:
-    first = served.process.pid
+def test_a_second_start_on_the_same_data_names_the_first(lasting: Supervisor) -> None:
+    first = lasting.process.pid
     answer = subprocess.run(
         [sys.executable, "-m", "standalone", "--port", "0"],
-        cwd=served.folder,
+        cwd=lasting.folder,
         check=False,
         capture_output=True,
         text=True,
     )
     assert answer.returncode == 1
-    assert f"{served.folder}/.data is in use by process {first}.\n" in answer.stderr
-    assert served.process.poll() is None
+    assert f"{lasting.folder}/.data is in use by process {first}.\n" in answer.stderr
+    assert lasting.process.poll() is None
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
 """A real browser for the tests, whose pages may not complain."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.conftest import required
+
 ARTEFACTS = Path(__file__).parents[2] / ".artefacts"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
            "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
 
@@ -20,12 +18,9 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgro
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The system's Chromium; skips the test on a machine without, and fails it in CI."""
-    if not CHROMIUM:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing")
-        pytest.skip("chromium is not installed")
+    path = required("chromium", "chromium-browser")
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield playwright.chromium.launch(executable_path=path, args=OPTIONS)
 
 
 @contextmanager

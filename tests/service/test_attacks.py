@@ -6,7 +6,6 @@ on.
 
 import base64
 import gzip
-import os
 import pickle
 import re
 import signal
@@ -28,7 +27,7 @@ from shared.queue import TRAIN
 from shared.settings import Settings
 from shared.store import DUE, JOBS, Store, job_keys
 from standalone.stack import Stack
-from tests.conftest import eventually
+from tests.conftest import eventually, running
 from tests.service.test_jobs import SMALL
 from tests.service.test_keys import Keys, add
 
@@ -119,12 +118,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         "research": add(file, "research", "train", "predict"),
         "other": add(file, "other", "train", "predict"),
     }
-    environment = {
-        **os.environ,
-        "NEURON_API_KEYS_FILE": str(file),
-        "NEURON_MAX_KEY_FAILURES": str(FAILURES),
-    }
-    with Stack(environment=environment) as stack:
+    settings = {"NEURON_API_KEYS_FILE": str(file), "NEURON_MAX_KEY_FAILURES": str(FAILURES)}
+    with running(settings) as stack:
         yield Guarded(stack, file, keys)
 
 

@@ -1,7 +1,6 @@
 """The queue may be elsewhere than the jobs: in another Redis, or in a RabbitMQ."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,12 +12,9 @@ import pytest
 
 from standalone import redis_server
 from standalone.ports import free_port
-from standalone.stack import Stack
-from tests.conftest import Http, eventually
+from tests.conftest import Http, eventually, required, running
 from tests.service.test_jobs import SMALL
 from tests.service.test_lifecycle import MEDIUM, ended, results, start
-
-RABBITMQ = shutil.which("rabbitmq-server")
 
 
 class Broker:
@@ -68,10 +64,7 @@ def broker(
 
 
 def rabbitmq(folder: Path) -> Broker:
-    if not RABBITMQ:
-        if os.environ.get("CI"):
-            pytest.fail("rabbitmq-server is missing")
-        pytest.skip("rabbitmq-server is not installed")
+    server = required("rabbitmq-server")
     folder.chmod(0o777)  # started by root, it runs as a user of its own
     port = free_port("127.0.0.1", 0)
     environment = {
@@ -83,16 +76,16 @@ def rabbitmq(folder: Path) -> Broker:
         "ERL_EPMD_PORT": str(free_port("127.0.0.1", 0)),
         "RABBITMQ_MNESIA_BASE": str(folder / "data"),
         "RABBITMQ_LOG_BASE": str(folder / "log"),
+        # It would look for work without a pause, on every core.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
     }
-    return Broker(f"amqp://guest:guest@127.0.0.1:{port}//", [RABBITMQ], environment)
+    return Broker(f"amqp://guest:guest@127.0.0.1:{port}//", [server], environment)
 
 
 @pytest.fixture(scope="module")
 def http(broker: Broker) -> Iterator[Http]:
-    environment = {
-        **os.environ, "NEURON_BROKER_URL": broker.url, "NEURON_LEASE_SECONDS": "2",
-    }  # fmt: skip
-    with Stack(environment=environment) as stack, Http(stack.url) as session:
+    settings = {"NEURON_BROKER_URL": broker.url, "NEURON_LEASE_SECONDS": "2"}
+    with running(settings) as stack, Http(stack.url) as session:
         yield session
 
 

@@ -1,6 +1,5 @@
 """Live events on the running service."""
 
-import os
 import signal
 import socket
 import time
@@ -18,7 +17,7 @@ import requests
 from client import EpochEvent, NeuronClient, StatusEvent
 from client.events import Message, messages
 from standalone.stack import Stack
-from tests.conftest import Http, eventually
+from tests.conftest import Http, eventually, running
 from tests.reference import GOLDEN, specification
 from tests.service.test_jobs import LONG, SMALL
 
@@ -39,8 +38,8 @@ def small_stack() -> Iterator[Stack]:
         "NEURON_MAX_OPEN_STREAMS": str(STREAMS),
         "NEURON_STREAM_HEARTBEAT_SECONDS": str(HEARTBEAT),
     }
-    with Stack(environment={**os.environ, **limits}) as running:
-        yield running
+    with running(limits) as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -305,20 +304,26 @@ def test_watch_polls_while_all_streams_are_taken(
     assert watched == [message.id for message in listed(small, path)]
 
 
+def ninth_decile(stack: Stack, path: str) -> float:
+    """Seconds within which nine of ten requests are answered."""
+    seconds = []
+    for _ in range(100):
+        with Http(stack.url) as other:
+            seconds.append(other.get(path).elapsed.total_seconds())
+    return sorted(seconds)[90]
+
+
 def test_500_idle_clients_that_never_read_leave_the_service_responsive(
     stack: Stack, http: Http, quiet_job: str
 ) -> None:
     talkative = make_job(http, TALKATIVE)
     eventually(lambda: http.get(talkative).json()["status"] == "succeeded", "the job ends", 30)
+    usual = ninth_decile(stack, quiet_job)
     with ExitStack() as exits:
         for path in [talkative] * 20 + [quiet_job] * 480:
             exits.enter_context(connect(stack, path))
         eventually(lambda: stream(http, quiet_job).status_code == 503, "all streams are taken")
-        seconds = []
-        for _ in range(200):
-            with Http(stack.url) as other:
-                seconds.append(other.get(quiet_job).elapsed.total_seconds())
-        assert sorted(seconds)[180] < 0.25
+        assert ninth_decile(stack, quiet_job) < usual + 0.25
         assert http.run_job(SMALL)["status"] == "succeeded"
 
     def reopened() -> bool:

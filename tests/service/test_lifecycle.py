@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import signal
 import struct
 import uuid
@@ -15,10 +14,11 @@ import pytest
 import requests
 
 from shared.job import JobRequest
+from shared.observation import observe
 from shared.settings import Settings
 from shared.store import Store
 from standalone.stack import Stack
-from tests.conftest import Http, eventually
+from tests.conftest import Http, eventually, running
 from tests.service.test_jobs import LONG, SMALL
 
 #: Some seconds of training, in epochs of a quarter second.
@@ -50,8 +50,8 @@ def start(http: Http, body: dict[str, Any], epochs: int = 3) -> str:
 
 def ended(http: Http, job_id: str, seconds: float = 40) -> dict[str, Any]:
     def look() -> Any:
-        job = http.get(f"/v1/jobs/{job_id}").json()
-        return job if job["ended_at"] else None
+        job = http.get(f"/v1/jobs/{job_id}").json()  # or a 503, soon after a kill
+        return job if job.get("ended_at") else None
 
     job: dict[str, Any] = eventually(look, "the end", seconds)
     return job
@@ -219,8 +219,7 @@ def test_digests_are_those_that_the_documentation_describes(http: Http) -> None:
 @pytest.fixture(scope="module")
 def fragile() -> Iterator[Stack]:
     """A service of our own whose processes may be killed; its leases are short."""
-    environment = {"NEURON_LEASE_SECONDS": "2", "NEURON_RETENTION_SECONDS": "3"}
-    with Stack(environment={**os.environ, **environment}) as stack:
+    with running({"NEURON_LEASE_SECONDS": "2", "NEURON_RETENTION_SECONDS": "3"}) as stack:
         yield stack
 
 
@@ -280,9 +279,12 @@ def test_a_stopping_worker_hands_its_job_back_at_once(
     fragile: Stack, here: Http, expected: list[dict[str, Any]]
 ) -> None:
     job_id = start(here, MEDIUM)
+    store = Store(Settings(redis_url=fragile.redis_url))
+    recoveries = observe(store).counters.get("recoveries")
     fragile.process("worker").send(signal.SIGTERM)
     path = f"/v1/jobs/{job_id}"
-    eventually(lambda: here.get(path).json()["status"] == "queued", "handed back", 1.5)
+    eventually(lambda: here.get(path).json()["status"] == "queued", "handed back")
+    assert observe(store).counters.get("recoveries") == recoveries, "its lease ran out"
     assert ended(here, job_id)["status"] == "succeeded"
     assert results(here, job_id) == expected
 

@@ -1,7 +1,6 @@
 """What the processes of the running service write, line by line."""
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from standalone.stack import Stack
-from tests.conftest import Http, eventually
+from tests.conftest import Http, eventually, running
 from tests.service.test_jobs import SMALL
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -116,13 +115,12 @@ def collector() -> Iterator[Collector]:
 
 
 def test_request_and_training_are_spans_of_the_clients_trace(collector: Collector) -> None:
-    environment = {
-        **os.environ,
+    settings = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
     }
-    with Stack(environment=environment) as stack, Http(stack.url) as http:
+    with running(settings) as stack, Http(stack.url) as http:
         headers = {"Prefer": "wait=20", **TRACEPARENT}
         job_id = http.post("/v1/jobs", json=SMALL, headers=headers).json()["id"]
 

@@ -13,8 +13,7 @@ import pytest
 import requests
 
 from standalone import redis_server
-from standalone.stack import Stack
-from tests.conftest import Http, eventually
+from tests.conftest import Http, eventually, running
 from tests.service.test_bad_input import check_problem
 from tests.service.test_jobs import SMALL
 from tests.service.test_lifecycle import MEDIUM, ended, results, start
@@ -53,11 +52,8 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
 @pytest.fixture(scope="module")
 def http(redis: OwnRedis) -> Iterator[Http]:
     limits = {"NEURON_RATE_LIMIT_JOBS": "999999", "NEURON_RATE_LIMIT_PREDICT": "999999"}
-    environment = {**os.environ, "NEURON_LEASE_SECONDS": "2", **limits}
-    with (
-        Stack(redis_url=redis.url, environment=environment) as stack,
-        Http(stack.url) as session,
-    ):
+    settings = {"NEURON_LEASE_SECONDS": "2", **limits}
+    with running(settings, redis_url=redis.url) as stack, Http(stack.url) as session:
         yield session
 
 
@@ -121,6 +117,7 @@ def expected(http: Http) -> list[dict[str, Any]]:
     return results(http, http.run_job(MEDIUM)["id"])
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", ["frozen", "killed"])
 def test_every_route_says_503_and_all_goes_on_when_redis_is_back(
     http: Http, redis: OwnRedis, expected: list[dict[str, Any]], how: str
@@ -183,7 +180,7 @@ def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path) -> None:
     own = OwnRedis(tmp_path, "--appendonly", "no")
     lines: list[str] = []
     try:
-        with Stack(redis_url=own.url, echo=lambda name, line: lines.append(f"{name} {line}")):
+        with running(redis_url=own.url, echo=lambda name, line: lines.append(f"{name} {line}")):
             pass
     finally:
         own.kill()

@@ -201,7 +201,7 @@ def test_a_question_that_nobody_waits_for_any_more_is_dropped(
     assert not store.redis.exists(questions.QUESTIONS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings().max_examples // 2)
 @given(
     seed=strategies.integers(0, 2**31),
     inputs=strategies.integers(2, 5),

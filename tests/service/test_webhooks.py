@@ -1,6 +1,5 @@
 """Webhooks of ended jobs: what is sent, how often, in what order of failures, and to whom."""
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from shared.outbox import WEBHOOKS, Message, Outbox, Outcome
 from shared.settings import Settings
 from shared.store import Store
 from standalone.stack import Stack
-from tests.conftest import Http, eventually
+from tests.conftest import Http, eventually, running
 from tests.receiver import SECRET, Answer, Received, Receiver, in_turn, status
 from tests.service.test_jobs import SMALL
 from worker.webhooks import MOST_PER_RECEIVER, deliver_due, deliver_forever
@@ -34,14 +33,14 @@ ATTEMPTS = 5
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """A service whose webhooks may go to loopback, and do not wait for hours."""
-    environment = os.environ | {
+    settings = {
         "NEURON_WEBHOOK_ALLOW_PRIVATE": "true",
         "NEURON_WEBHOOK_SECRET": SECRET,
         "NEURON_WEBHOOK_RETRY_SECONDS": WAITS,
         "NEURON_WEBHOOK_TIMEOUT_SECONDS": str(TIMEOUT),
     }
-    with Stack(environment=environment) as running:
-        yield running
+    with running(settings) as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -305,8 +304,10 @@ def again(store: Store, post: Callable[[], list[Received]], count: int) -> list[
 def test_many_senders_send_each_message_once(quiet: Store, receiver: Receiver) -> None:
     url = receiver.url("/hook")
     jobs = {end_job(quiet, url) for _ in range(40)}
+    patient = Store(quiet.settings.model_copy(update={"webhook_timeout_seconds": 10.0}))
     with ThreadPoolExecutor(4) as pool:
-        sent = sum(pool.map(lambda _: deliver_due(quiet), range(4)))
+        sent = sum(pool.map(lambda _: deliver_due(patient), range(4)))
+    patient.redis.close()
     assert sent == len(receiver.on("/hook")) == 40
     assert {post.verified()["data"]["job_id"] for post in receiver.on("/hook")} == jobs
     assert quiet.redis.zcard(WEBHOOKS) == 0

@@ -608,10 +608,14 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_cancel_it(service: Servic
         command, cwd=ROOT, env=environment, text=True, stderr=subprocess.PIPE
     ) as process:
         assert process.stderr
-        while "epoch 1/10" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
+        try:
+            while "epoch 1/10" not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+            process.wait()
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert said == (
         f"Error: Interrupted; job j1 goes on: "

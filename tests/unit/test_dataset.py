@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dataset import DataCache, make_data
@@ -27,7 +27,6 @@ def test_pcg64_draws_are_numpys_own_in_the_order_training_test_weights() -> None
     generator=st.sampled_from(["seedrandom", "pcg64"]),
     bounds=st.tuples(st.floats(-1e100, 1e100), st.floats(-1e100, 1e100)),
 )
-@settings(deadline=None)
 def test_any_seed_and_range_give_the_same_finite_rows_again(
     seed: int | str, generator: Literal["seedrandom", "pcg64"], bounds: tuple[float, float]
 ) -> None:

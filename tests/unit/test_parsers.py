@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from flask import Flask
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api import jobs, oip
@@ -59,7 +59,6 @@ def test_json_is_read_as_pythons_own_parser_reads_it() -> None:
     check()
 
 
-@settings(max_examples=300)
 @given(json_values, *places)
 def test_json_that_is_damaged_is_read_strictly_or_refused(
     value: Any, scrap: bytes, where: float, cut: int
@@ -135,7 +134,6 @@ def shown(request: Any) -> Any:
     return request and (request.id, bits(request.rows), request.binary_rows, request.outputs)
 
 
-@settings(max_examples=400)
 @given(
     matrices,
     st.sampled_from([1, 300]),
@@ -196,7 +194,6 @@ def test_a_numpy_file_is_the_same_numbers(rows: Any, kind: str, fortran: bool) -
     assert np.array_equal(read_npy(npy(array)), array)
 
 
-@settings(max_examples=300)
 @given(matrices, *places)
 def test_a_damaged_numpy_file_is_refused_or_one_array(
     rows: Any, scrap: bytes, where: float, cut: int

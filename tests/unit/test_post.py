@@ -1,6 +1,5 @@
 """One POST: to the address that was checked, over verified TLS, with an end in sight."""
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import required
 from tests.receiver import Receiver, status
 from worker import post as module
 from worker.post import PostFailed, post
@@ -143,12 +143,10 @@ def test_silence_is_a_failure() -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and a self-signed certificate for hooks.example, in one file."""
-    if not shutil.which("openssl"):
-        pytest.skip("needs the openssl command")
     file = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=hooks.example"
+    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=hooks.example"
     names = ["-addext", "subjectAltName=DNS:hooks.example"]
-    made = [*command.split(), *names, "-keyout", "-", "-out", "-"]
+    made = [required("openssl"), *options.split(), *names, "-keyout", "-", "-out", "-"]
     file.write_bytes(subprocess.run(made, check=True, capture_output=True).stdout)
     return file
 

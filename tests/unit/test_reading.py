@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -53,7 +53,6 @@ def test_plain_bodies_are_read_fast(value: dict[str, Any]) -> None:
     check(body, reading._many_inputs(body))
 
 
-@settings(max_examples=400)
 @given(plain, scraps, st.floats(0, 1), st.integers(0, 3))
 @example({"inputs": [[1, 2]]}, b'"inputs":[[3,4]],', 0.1, 0)
 def test_damaged_bodies_are_taken_only_if_the_strict_parser_does(
