@@ -105,7 +105,7 @@ def _page(record: Record, wanted: StepsQuery, steps: list[dict[str, Any]], total
             "job_id": record.id,
             "epoch": wanted.epoch,
             "learning_rate": last["learning_rate"],
-            "regularization": record.specification.hyperparameters.regularization.coefficient,
+            "regularization": record.specification.coefficient,
             "total": total,
             "steps": steps,
             "has_more": more,

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from shared.dataset import DataCache
-from shared.job import Epoch, Hyperparameters, JobRequest, Specification
+from shared.job import Epoch, JobRequest, Specification
 from shared.kernel import Floats
 from worker.stability import largest_learning_rate
 from worker.training import Diverged, demonstrate, train
@@ -55,7 +55,7 @@ def _expected(specification: Specification) -> Expected:
             if isinstance(result, Epoch)
         )
     except Diverged as error:
-        diverged = _describe(error, data.training, rule)
+        diverged = _describe(error, data.training, specification.coefficient)
     return Expected(
         initial_weights=initial,
         demo_before=[row.model_dump() for row in demonstrate(initial)],
@@ -65,12 +65,12 @@ def _expected(specification: Specification) -> Expected:
     )
 
 
-def _describe(error: Diverged, training: Floats, rule: Hyperparameters) -> Json:
+def _describe(error: Diverged, training: Floats, coefficient: float) -> Json:
     return {
         "epoch": error.epoch,
         "step": error.step,
         "weights": error.weights,
-        "largest_learning_rate": largest_learning_rate(training, rule.regularization.coefficient),
+        "largest_learning_rate": largest_learning_rate(training, coefficient),
     }
 
 

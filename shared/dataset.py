@@ -6,7 +6,6 @@ inputs from left to right; it is never stored.
 """
 
 import hashlib
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,18 +59,8 @@ def character_codes(text: str) -> list[int]:
     return codes
 
 
-def scale(dataset: job.Dataset) -> float:
-    """What normalized inputs are divided by: the least power of two that leaves them in [-1, 1].
-
-    Dividing by a power of two is exact (unless it underflows) and commutes with every rounding, so
-    what the neuron predicts from x/scale is its prediction from x, divided by scale, to the bit.
-    """
-    fraction, exponent = math.frexp(max(abs(dataset.low), abs(dataset.high)))
-    return math.ldexp(1.0, exponent - (fraction == 0.5))
-
-
 def make_data(dataset: job.Dataset, *, normalize: bool = False) -> Data:
-    """Make the rows of a data set; with `normalize`, the training rows are divided by `scale`."""
+    """Make the rows of a data set; with `normalize`, the training rows are divided by its scale."""
     rows = dataset.training_size + dataset.test_size
     flat = np.empty(rows * dataset.input_size)
     weight_draws = np.empty(dataset.input_size)
@@ -79,7 +68,7 @@ def make_data(dataset: job.Dataset, *, normalize: bool = False) -> Data:
     make(dataset.seed, flat, weight_draws, dataset.low - dataset.high, dataset.high)
     values = flat.reshape(rows, dataset.input_size)
     if normalize:
-        values[: dataset.training_size] /= scale(dataset)
+        values[: dataset.training_size] /= dataset.scale
     for array in (values, weight_draws):
         array.flags.writeable = False
     return Data(values[: dataset.training_size], values[dataset.training_size :], weight_draws)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import operator
 import struct
 from collections.abc import Iterable
@@ -92,6 +93,17 @@ class Dataset(_Model):
         | Annotated[str, Field(max_length=256), AfterValidator(_fits_the_key)]
     ) = Field(2017, description="a whole number or a text")
 
+    @property
+    def scale(self) -> float:
+        """What normalized inputs are divided by: the least power of two that brings all to [-1, 1].
+
+        Dividing by a power of two is exact (unless it underflows) and commutes with every rounding,
+        so what the neuron predicts from x/scale is its prediction from x, divided by scale, to the
+        bit.
+        """
+        fraction, exponent = math.frexp(max(abs(self.low), abs(self.high)))
+        return math.ldexp(1.0, exponent - (fraction == 0.5))
+
     @field_validator("high")
     @classmethod
     def _above_low(cls, high: float, info: ValidationInfo) -> float:
@@ -159,7 +171,7 @@ class Regularization(_Model):
 
     @property
     def coefficient(self) -> float:
-        """c in "gradient + c·weight"."""
+        """c in "gradient + c·weight", for inputs as they are."""
         return {"published": 0.0 - self.strength, "l2": self.strength, "none": 0.0}[self.kind]
 
 
@@ -172,9 +184,9 @@ class Hyperparameters(_Model):
     normalize: bool = Field(
         False,
         exclude_if=operator.not_,
-        description="whether the neuron trains on inputs divided by the power of two that brings "
-        "them into [-1, 1]; weights, accuracy, cost and predictions are those of the inputs as "
-        "they are; shown only when true",
+        description="whether the neuron trains on inputs divided by the power of two s that brings "
+        "them into [-1, 1] (and on regularization by s², as it divides the cost); weights, "
+        "accuracy, cost and predictions are those of the inputs as they are; shown only when true",
     )
     weight_low: Value = Field(0.0, description="initial weights are drawn between these")
     weight_high: Value = Field(2.0, validate_default=True, description="at least `weight_low`")
@@ -201,6 +213,18 @@ class Specification(_Model):
 
     dataset: Dataset = Dataset()
     hyperparameters: Hyperparameters = Hyperparameters()
+
+    @property
+    def coefficient(self) -> float:
+        """c in "gradient + c·weight".
+
+        Normalizing divides inputs by the scale, and with them the cost by its square; the
+        regularization goes along (up to ±1e100), so that weights settle where they settle without.
+        """
+        c = self.hyperparameters.regularization.coefficient
+        if not self.hyperparameters.normalize:
+            return c
+        return max(-LARGEST_VALUE, min(LARGEST_VALUE, c / self.dataset.scale / self.dataset.scale))
 
     @property
     def inputs_seen(self) -> int:

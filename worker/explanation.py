@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shared.dataset import scale
 from shared.forecast import Forecast
 from shared.job import Specification
 
@@ -19,8 +18,8 @@ def explain(specification: Specification, forecast: Forecast) -> list[str]:
     ]
     if specification.hyperparameters.normalize:
         found.append(
-            f"Inputs are divided by {scale(specification.dataset):g}; moments and learning rates "
-            "are those of the divided inputs."
+            f"Inputs are divided by {specification.dataset.scale:g}, cost and regularization by "
+            "its square; moments and learning rates are those of the divided inputs."
         )
     found.append(_stability(specification, forecast))
     if forecast.settling_weights is not None:
@@ -37,7 +36,7 @@ def explain(specification: Specification, forecast: Forecast) -> list[str]:
 
 def _stability(specification: Specification, forecast: Forecast) -> str:
     highest, largest = forecast.learning_rates[0], forecast.largest_learning_rate
-    c = specification.hyperparameters.regularization.coefficient
+    c = specification.coefficient
     ends = f"It will diverge in epoch {forecast.diverges_in_epoch}"
     if largest is None and c < 0:
         why = (
@@ -66,8 +65,7 @@ def _stability(specification: Specification, forecast: Forecast) -> str:
 
 
 def _settling(specification: Specification, forecast: Forecast, weights: Sequence[float]) -> str:
-    regularization = specification.hyperparameters.regularization
-    c = regularization.coefficient
+    c = specification.hyperparameters.regularization.coefficient
     if c == 0 and _least(forecast) <= 0:
         return (
             "Without regularization weights become right in the directions in which the rows "
@@ -86,7 +84,7 @@ def _settling(specification: Specification, forecast: Forecast, weights: Sequenc
 
 def _pace(specification: Specification, forecast: Forecast) -> list[str]:
     hyperparameters = specification.hyperparameters
-    shrinking = 2 * _least(forecast) + hyperparameters.regularization.coefficient
+    shrinking = 2 * _least(forecast) + specification.coefficient
     if shrinking <= 0:
         return []
     rates, size = forecast.learning_rates, specification.dataset.training_size

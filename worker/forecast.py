@@ -115,9 +115,9 @@ def forecast(specification: Specification, data: Data) -> Forecast:
         data: made from it.
     """
     hyperparameters = specification.hyperparameters
-    c = hyperparameters.regularization.coefficient
+    c = specification.coefficient
     initial = data.initial_weights(hyperparameters.weight_low, hyperparameters.weight_high)
-    rules, epochs = make_rules(hyperparameters, data.training), hyperparameters.epochs
+    rules, epochs = make_rules(specification, data.training), hyperparameters.epochs
     rates = np.array([rules(epoch).learning_rate for epoch in range(1, epochs + 1)])
     means, largest = moments(data.training), largest_learning_rate(data.training, c)
     unit = max(float(max(data.training.max(), -data.training.min())) ** 2, abs(c), VANISHING)
@@ -320,7 +320,7 @@ def _seconds(specification: Specification, data: Data) -> float:
     """How long it takes here to make the data, train and test; measured on a few rows."""
     dataset, epochs = specification.dataset, specification.hyperparameters.epochs
     few = dataset.model_copy(update={"training_size": TIMED_ROWS, "test_size": 1})
-    c = specification.hyperparameters.regularization.coefficient
+    c = specification.coefficient
     weights = np.ones(dataset.input_size)
     training, test = data.training[:TIMED_ROWS], data.test[:TIMED_ROWS]
     row = _time(lambda: make_data(few)) / (TIMED_ROWS + 1)

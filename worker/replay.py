@@ -44,7 +44,7 @@ def replay(
     Raises:
         Diverged: if that happens before the first one.
     """
-    rule = make_rules(specification.hyperparameters, data.training)(epoch)
+    rule = make_rules(specification, data.training)(epoch)
     shown: list[dict[str, Any]] = []
     current, trained = np.array(weights), 0
     for number in range(step, min(len(data.training), step + count * every - 1) + 1, every):

@@ -145,10 +145,9 @@ class Runner:
 
 
 def _describe(error: Diverged, data: Data, claim: Claim) -> JobError:
-    hyperparameters = claim.specification.hyperparameters
-    largest = largest_learning_rate(data.training, hyperparameters.regularization.coefficient)
+    largest = largest_learning_rate(data.training, claim.specification.coefficient)
     bears = "bear no learning rate" if largest is None else f"bear at most {largest:g}"
-    used = make_rules(hyperparameters, data.training)(error.epoch).learning_rate
+    used = make_rules(claim.specification, data.training)(error.epoch).learning_rate
     return JobError(
         code="diverged",
         detail=f"Gradients exploded: {error}. The learning rate was {used:g}; these data {bears}.",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared import kernel
-from shared.job import Auto, Hyperparameters
+from shared.job import Auto, Specification
 from shared.kernel import Floats
 
 #: Multiplications that second moments may cost; a long array is judged by its first rows.
@@ -37,14 +37,15 @@ class Rule:
     regularization: float
 
 
-def make_rules(hyperparameters: Hyperparameters, training: Floats) -> Callable[[int], Rule]:
+def make_rules(specification: Specification, training: Floats) -> Callable[[int], Rule]:
     """The rule of an epoch, counted from 1.
 
     Args:
-        hyperparameters: of the job.
+        specification: of the job.
         training: rows as the neuron sees them, shape (rows, input_size).
     """
-    schedule, c = hyperparameters.learning_rate, hyperparameters.regularization.coefficient
+    hyperparameters, c = specification.hyperparameters, specification.coefficient
+    schedule = hyperparameters.learning_rate
     if isinstance(schedule, Auto):
         rate = _automatic(training, c, hyperparameters.epochs)
     else:

@@ -85,7 +85,7 @@ def train(
     """
     current = np.array(weights)
     hyperparameters = specification.hyperparameters
-    rules = make_rules(hyperparameters, data.training)
+    rules = make_rules(specification, data.training)
     digest = digest or specification.digest
     rows = max(1, CHUNK_VALUES // specification.dataset.input_size)
     for number in range(epoch + 1, hyperparameters.epochs + 1):

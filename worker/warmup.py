@@ -17,6 +17,8 @@ def warm_up() -> None:
     Raises:
         KernelMismatch
     """
+    rule = job.Hyperparameters(learning_rate=job.Auto())
+    automatic = job.Specification(hyperparameters=rule)
     for input_size in (2, 3):
         data = make_data(job.Dataset(input_size=input_size, training_size=100, test_size=10))
         weights = data.initial_weights(0.0, 2.0)
@@ -27,7 +29,7 @@ def warm_up() -> None:
         kernel.first_divergent_row(data.training, again, 5e-6, -1.0)
         kernel.test(data.test, weights, 0.01)
         largest_learning_rate(data.training, -1.0)
-        make_rules(job.Hyperparameters(learning_rate=job.Auto()), data.training)
+        make_rules(automatic, data.training)
         if not expected == weights.tolist() == again.tolist():
             raise KernelMismatch("the compiled kernel is not exact here; it must not be used")
 

@@ -126,6 +126,20 @@ def test_an_explosion_is_explained_and_a_rate_that_works_is_offered(page: Page) 
     expect(badge(page)).to_have_text("succeeded")
 
 
+def test_the_forecast_tells_what_will_happen_before_the_start(refused: Page, http: Http) -> None:
+    page, newest = refused, http.get("/v1/jobs?limit=1").json()["jobs"]
+    page.goto("/#/new")
+    forecast = page.get_by_role("region", name="Forecast")
+    expect(forecast.get_by_role("status")).to_have_text("It will learn: 100 % right.")
+    expect(forecast).to_contain_text("1.42·10⁻⁴")
+    picture(page, "forecast")
+    page.get_by_label("One that explodes").check()
+    expect(forecast.get_by_role("status")).to_have_text("It will explode in epoch 1.")
+    page.get_by_label("Training rows").fill("0")
+    expect(forecast.get_by_role("status")).to_have_text("The service would not take this job.")
+    assert http.get("/v1/jobs?limit=1").json()["jobs"] == newest
+
+
 def test_what_the_service_refuses_is_told_beside_the_field(refused: Page) -> None:
     page = refused
     page.goto("/#/new")
@@ -242,6 +256,7 @@ def test_a_job_that_is_not_there_is_said_so(refused: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
 
 
+@pytest.mark.timeout(120)
 def test_a_key_is_asked_for_and_a_dead_api_is_waited_for(browser: Browser, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     key = add(keys, "research", "train", "predict")
@@ -264,7 +279,7 @@ def test_a_key_is_asked_for_and_a_dead_api_is_waited_for(browser: Browser, tmp_p
         banner = page.get_by_role("alert")
         banner.filter(has_text="Disconnected, trying again").wait_for()
         expect(page.get_by_role("region", name="State")).to_be_visible()
-        banner.wait_for(state="hidden", timeout=30_000)
+        banner.wait_for(state="hidden", timeout=60_000)
         expect(page.locator("#sign")).to_have_text("1 worker")
         page.get_by_role("button", name="Pause").click()
         expect(badge(page)).to_have_text("paused")

@@ -101,7 +101,7 @@ def grid(dataset: Dataset) -> list[Specification]:
                 learning_rate=rate,
                 normalize=normalize,
                 regularization=Regularization(
-                    kind=kind, strength=1e-4 * (1 if normalize else square)
+                    kind=kind, strength=1e-4 * square
                 ),
             ),
         )

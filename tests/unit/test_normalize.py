@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.dataset import make_data, scale
+from shared.dataset import make_data
 from shared.job import (
+    Auto,
     Constant,
     Dataset,
     Epoch,
@@ -48,7 +49,7 @@ def run(wanted: Specification) -> Epoch:
 def test_the_scale_is_the_least_power_of_two_that_is_not_smaller(
     low: float, high: float, power: float
 ) -> None:
-    assert scale(Dataset(low=low, high=high)) == power
+    assert Dataset(low=low, high=high).scale == power
 
 
 @pytest.mark.parametrize(("low", "high"), RANGES)
@@ -58,7 +59,7 @@ def test_training_rows_lie_within_one_and_test_rows_stay_as_they_are(
     dataset = Dataset(low=low, high=high, training_size=1000, test_size=100)
     raw, made = make_data(dataset), make_data(dataset, normalize=True)
     assert np.abs(made.training).max() <= 1
-    assert (made.training * scale(dataset)).tolist() == raw.training.tolist()
+    assert (made.training * dataset.scale).tolist() == raw.training.tolist()
     assert made.test.tolist() == raw.test.tolist()
     assert made.weight_draws.tolist() == raw.weight_draws.tolist()
 
@@ -68,7 +69,7 @@ def test_predictions_from_scaled_inputs_are_those_from_raw_inputs_to_the_bit(
     low: float, high: float
 ) -> None:
     wanted = normalized(low, high, 0.25, input_size=3)
-    neuron, power = Neuron(run(wanted).weights), scale(wanted.dataset)
+    neuron, power = Neuron(run(wanted).weights), wanted.dataset.scale
     for row in make_data(wanted.dataset).test[:100].tolist():
         assert power * neuron.forward([value / power for value in row]) == neuron.forward(row)
 
@@ -97,9 +98,9 @@ def test_without_it_the_range_decides_which_rate_is_stable() -> None:
         run(raw.model_copy(update={"hyperparameters": hyperparameters}))
 
 
-def test_it_is_training_at_a_rate_and_a_regularization_in_units_of_the_scale() -> None:
+@pytest.mark.parametrize("kind", ["published", "l2", "none"])
+def test_it_is_training_at_a_rate_in_units_of_the_scale(kind: Any) -> None:
     """An independent way to the same bits: (x/s)·(d/s)·r = x·d·(r/s²), and s² is a power of two."""
-    square = scale(Dataset()) ** 2
     results = [
         run(Specification(
             dataset=Dataset(training_size=5000, test_size=500),
@@ -107,13 +108,20 @@ def test_it_is_training_at_a_rate_and_a_regularization_in_units_of_the_scale() -
                 normalize=on,
                 epochs=2,
                 learning_rate=Constant(rate=0.125 / unit),
-                regularization=Regularization(strength=0.01 * unit),
+                regularization=Regularization(kind=kind),
             ),
         ))
-        for on, unit in ((True, 1.0), (False, square))
+        for on, unit in ((True, 1.0), (False, Dataset().scale ** 2))
     ]  # fmt: skip
     assert len({encode_weights(result.weights) for result in results}) == 1
     assert len({(result.correct, result.cost) for result in results}) == 1
+
+
+def test_the_published_regularization_is_no_stronger_for_normalized_inputs() -> None:
+    settings = Hyperparameters(normalize=True, learning_rate=Auto())
+    last = run(Specification(hyperparameters=settings))
+    assert last.accuracy == 1
+    assert last.weights == pytest.approx([1 + 8.57e-5] * 2, abs=1e-5)
 
 
 def test_specifications_that_do_not_ask_for_it_keep_their_text_and_digest() -> None:

@@ -55,13 +55,14 @@ def rates(training: Floats, c: float, epochs: int = 10) -> list[float]:
         epochs=epochs,
         regularization=Regularization(kind=kind, strength=abs(c)),
     )
-    rule = make_rules(hyperparameters, training)
+    rule = make_rules(Specification(hyperparameters=hyperparameters), training)
     return [rule(epoch).learning_rate for epoch in range(1, epochs + 1)]
 
 
 @pytest.mark.parametrize("schedule", [InverseEpoch(scale=3), Constant(rate=0.1)])
 def test_other_schedules_are_what_they_say(schedule: Any) -> None:
-    rule = make_rules(Hyperparameters(learning_rate=schedule), np.ones((1, 2)))
+    wanted = Specification(hyperparameters=Hyperparameters(learning_rate=schedule))
+    rule = make_rules(wanted, np.ones((1, 2)))
     assert [rule(epoch).learning_rate for epoch in (1, 7)] == [schedule.at(1), schedule.at(7)]
 
 

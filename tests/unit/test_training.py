@@ -61,9 +61,9 @@ def train_by_hand(wanted: Specification) -> list[list[float]]:
     hyperparameters = wanted.hyperparameters
     neuron = Neuron(
         data.initial_weights(hyperparameters.weight_low, hyperparameters.weight_high).tolist(),
-        hyperparameters.regularization.coefficient,
+        wanted.coefficient,
     )
-    rules = make_rules(hyperparameters, data.training)
+    rules = make_rules(wanted, data.training)
     after = []
     for epoch in range(1, hyperparameters.epochs + 1):
         for row in data.training.tolist():

@@ -4,8 +4,8 @@ import { h, text } from "./dom.js";
 import { power, short } from "./format.js";
 
 const { uPlot } = globalThis;
-/** The distance between 1 and the next double below; a smaller one can only be 0. */
-export const SMALLEST = 2 ** -53;
+/** From 1 to the next double below; what is closer is 1. */
+const NEAREST = 2 ** -53;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 function colour(name) {
@@ -20,8 +20,9 @@ export const scales = {
     range: () => [0, 1],
     tick: (value) => `${Math.round(value * 100)} %`,
   },
+  /** A 0 has no place. */
   logarithmic: {
-    place: (value) => (value === null ? null : Math.log10(Math.max(value, SMALLEST / 10))),
+    place: (value) => (value ? Math.log10(value) : null),
     range: (_, low, high) => [Math.floor(low ?? -1), Math.max(Math.ceil(high ?? 0),
       Math.floor(low ?? -1) + 1)],
     splits: (_plot, _axis, low, high) => decades(low, high),
@@ -34,6 +35,13 @@ export const scales = {
     splits: () => [-1, -0.5, 0, 0.5, 1].map((part) => part * reach),
     tick: short,
   }),
+};
+
+/** The size of distances to 1; 0 is drawn below the smallest that there is. */
+scales.distance = {
+  ...scales.logarithmic,
+  place: (value) => (value === null ? null : Math.log10(Math.max(Math.abs(value), NEAREST / 10))),
+  tick: (exponent) => (exponent < Math.log10(NEAREST) ? "0" : power(exponent)),
 };
 
 function decades(low, high) {

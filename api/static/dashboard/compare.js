@@ -43,7 +43,7 @@ function buildParts(feeds, content, signal) {
   const charts = [
     overlaid("Accuracy", "Share of test rows that are right", scales.share, percent, ({ accuracy }) => accuracy),
     overlaid("Cost", "Mean squared error of the test rows", scales.logarithmic, short, ({ cost }) => cost),
-    overlaid("Weights", "Largest distance of a weight from 1", scales.logarithmic, short,
+    overlaid("Weights", "Largest distance of a weight from 1", scales.distance, short,
       ({ weights }) => Math.max(...weights.map((weight) => Math.abs(weight - 1)))),
   ];
   signal.addEventListener("abort", () => charts.forEach((chart) => chart.destroy()));

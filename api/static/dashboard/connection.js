@@ -4,6 +4,8 @@ import { pause, wait } from "./api.js";
 import { text } from "./dom.js";
 
 const CALM_SECONDS = 15;
+/** After so many failures the pauses, of four seconds, grow no more: it is a cheap question. */
+const GROWING = 3;
 
 /**
  * Ask /readyz for ever: now and then while all is well, soon after any request's trouble, and with
@@ -21,7 +23,8 @@ export async function watchConnection(api, banner, sign) {
     failures = error ? failures + 1 : 0;
     const alarm = new AbortController();
     if (!failures) waiting = alarm; // the failures of others must not shorten the growing pauses
-    await wait(error ? pause(failures, error) : CALM_SECONDS, alarm.signal).catch(() => null);
+    const seconds = error ? pause(Math.min(failures, GROWING), error) : CALM_SECONDS;
+    await wait(seconds, alarm.signal).catch(() => null);
     waiting = null;
   }
 }

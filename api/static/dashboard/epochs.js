@@ -1,6 +1,6 @@
 // The epochs: drawn, and as a table that says the same.
 
-import { lineChart, scales, SMALLEST } from "./charts.js";
+import { lineChart, scales } from "./charts.js";
 import { card, h, text } from "./dom.js";
 import { exact, percent, power, short } from "./format.js";
 import { segments } from "./parts.js";
@@ -55,7 +55,7 @@ function weightChart(size) {
   const series = weightSeries(size);
   const chart = lineChart({
     title: size > MOST_LINES ? `The first ${MOST_LINES} weights, after each epoch` : "After each epoch; drag across epochs to see them alone, double-click for all", series,
-    scale: scales.logarithmic, height: 280,
+    scale: scales.distance, height: 280,
     say: (epoch, distances) => `Epoch ${epoch}: ${distances.map((distance, at) =>
       `weight ${at + 1} is ${away(distance)}`).join(", ")}`,
     extra: h("div", { class: "chart-controls" }),
@@ -73,7 +73,7 @@ function weightChart(size) {
     glass.hidden = !linear;
     text(reach, `1 ± ${power(-Number(zoom.value))}`);
     zoom.setAttribute("aria-valuetext", `one plus or minus ten to the minus ${zoom.value}`);
-    chart.rescale(linear ? scales.around(span) : sizes);
+    chart.rescale(linear ? scales.around(span) : scales.distance);
   }
 
   chart.figure.querySelector(".chart-controls").append(
@@ -96,13 +96,6 @@ function weightChart(size) {
     },
   };
 }
-
-/** Distances to either side on a logarithmic scale; 0 is drawn below the smallest there is. */
-const sizes = {
-  ...scales.logarithmic,
-  place: (value) => scales.logarithmic.place(value === null ? null : Math.abs(value)),
-  tick: (exponent) => (exponent < Math.log10(SMALLEST) ? "0" : power(exponent)),
-};
 
 function away(distance) {
   if (distance === 0) return "exactly 1";

@@ -2,12 +2,14 @@
 
 import { createJob, PRESETS } from "./create.js";
 import { failure, h } from "./dom.js";
+import { forecastPanel } from "./forecast.js";
 import { jobForm } from "./form.js";
 
 export function startView({ api, root, query, signal, announce }) {
   const trouble = h("div", {});
   const button = h("button", { type: "submit", class: "primary large" }, "Start training");
   const waiting = h("p", { class: "help", role: "status" });
+  const forecast = forecastPanel(api, signal);
   const fields = jobForm(changed);
   const current = query.get("from") ? null : query.get("preset") ?? PRESETS[0].id;
   const presets = presetChoice(current, (preset) => {
@@ -17,10 +19,11 @@ export function startView({ api, root, query, signal, announce }) {
   });
   const form = h("form", { novalidate: true, onsubmit: submit }, presets, trouble,
     h("div", { class: "starting" }, h("div", { class: "start" }, ...fields.groups),
-      h("div", { class: "aside" }, h("div", { class: "submit" }, button, waiting))));
+      h("div", { class: "aside" }, forecast.element, h("div", { class: "submit" }, button, waiting))));
 
   function changed() {
     fields.refresh();
+    forecast.ask(fields.read());
   }
 
   async function submit(event) {

@@ -4,6 +4,7 @@
 // a = (high - low)²/12 is the variance of an input and b = ((low + high)/2)² its mean squared. Its
 // contours are ellipses around e = 0 with axes along (1, -1) and (1, 1). A step's mean gradient is
 // 2Me + c·(1 + e): it vanishes at e = -c·(2M + cI)⁻¹·1, which is -c/(2(a + nb) + c) for every weight.
+// Normalizing divides all of it by the square of a power of two, and changes none of this.
 
 export class Surface {
   constructor({ dataset, hyperparameters }) {
@@ -13,8 +14,8 @@ export class Surface {
     const unit = hyperparameters.normalize ? powerAbove(Math.max(Math.abs(low), Math.abs(high))) : 1;
     const { kind, strength } = hyperparameters.regularization;
     const c = { published: -strength, l2: strength, none: 0 }[kind];
-    const steepest = (2 * (this.a + inputs * this.b)) / unit ** 2 + c;
-    const flattest = (2 * this.a) / unit ** 2 + c;
+    const steepest = 2 * (this.a + inputs * this.b) + c;
+    const flattest = 2 * this.a + c;
     /** Times a learning rate: the share of its slowest error that the neuron forgets in a step. */
     this.forgetting = (2 * this.a) / unit ** 2;
     /** The distance to 1 at which every weight settles; null where none does. */
