@@ -5,10 +5,10 @@ SECONDS ?= 60
 BIN := .venv/bin
 RUN := $(BIN)/python -m standalone run --quiet --ephemeral --port 0 --
 
-.PHONY: help demo serve test lint bench chaos clean
+.PHONY: help demo serve test lint bench chaos docs-pictures clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 demo: .venv/runtime ## train the published run over REST and print the article's output (ARGS=--without-regularization)
 	@$(RUN) $(BIN)/python -m client demo $(ARGS)
@@ -29,6 +29,9 @@ bench: .venv/development ## how fast, as ratios in one run (ARGS=peers: beside M
 
 chaos: .venv/development ## kill, stop and cut the service for SECONDS=60 as SEED decides, and check it (ARGS=--mutants)
 	@$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+docs-pictures: .venv/development ## take the pictures of docs/how-it-learns.md (needs Chromium)
+	$(BIN)/python -m tests.pictures
 
 clean: ## remove what was installed and cached; data in .data/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
