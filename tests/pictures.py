@@ -1,15 +1,14 @@
 """`python -m tests.pictures`: takes the pictures of docs/how-it-learns.md from the dashboard."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import requests
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from standalone.stack import Stack
-from tests.service.browser import CHROMIUM, OPTIONS
+from tests.service.browser import chromium
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 SIZE = {"width": 1000, "height": 800}
@@ -110,12 +109,6 @@ def _run_job(url: str, body: dict[str, Any]) -> str:
     return job_id
 
 
-@contextmanager
-def _chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-
-
 if __name__ == "__main__":
-    with Stack() as stack, _chromium() as running:
+    with Stack() as stack, chromium() as running:
         take(running, stack.url, FOLDER)
