@@ -1,9 +1,11 @@
 """The queue may be elsewhere than the jobs: in another Redis, or in a RabbitMQ."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,7 +81,16 @@ def rabbitmq(folder: Path) -> Broker:
         # It would look for work without a pause, on every core.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
     }
-    return Broker(f"amqp://guest:guest@127.0.0.1:{port}//", [server], environment)
+    broker = Broker(f"amqp://guest:guest@127.0.0.1:{port}//", [server], environment)
+    # A worker that starts before it waits 2, 4, 6, … seconds between its attempts.
+    eventually(partial(is_open, port), "RabbitMQ", 40)
+    return broker
+
+
+def is_open(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
