@@ -14,5 +14,6 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba \
 USER neuron
 EXPOSE 8000
 CMD ["granian", "--interface", "wsgi", "--factory", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--blocking-threads", "64", "--workers-kill-timeout", "3", \
+     "--workers", "2", "--blocking-threads", "128", "--http", "1", \
+     "--http1-header-read-timeout", "10000", "--workers-kill-timeout", "3", \
      "--respawn-failed-workers", "api:create_app"]

@@ -48,22 +48,36 @@ class FastLane:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer a request."""
-        body = _plain_body(environ, self._longest)
-        if body is None:
-            return self._app(environ, start_response)
         try:
-            answer = self._predict(environ, body) or self._infer(environ, body)
+            body = self._plain_body(environ)
+            answer = body and (self._predict(environ, body) or self._infer(environ, body))
         except Exception as error:  # of any kind: Flask does not see it
             response = respond(error)
             response.headers.update([*_PROTECTION, *_quota(environ)])
             return response(environ, start_response)
-        if answer is None:
-            environ["wsgi.input"] = io.BytesIO(body)
+        if not answer:
             return self._app(environ, start_response)
         text, headers = answer
         length = ("Content-Length", str(len(text)))
         start_response("200 OK", [*headers, length, *_PROTECTION, *_quota(environ)])
         return [text]
+
+    def _plain_body(self, environ: "WSGIEnvironment") -> bytes | None:
+        """The body of a small POST that may be for the lane; None if it is not."""
+        length = environ.get("CONTENT_LENGTH") or ""
+        if (
+            environ["REQUEST_METHOD"] != "POST"
+            or not environ["PATH_INFO"].endswith(("/predict", "/infer"))
+            or environ.get("QUERY_STRING")
+            or len(length) > 4
+            or not length.isdecimal()
+            or not 0 < int(length) <= self._longest
+            or any(name in environ for name in _SPECIAL)
+        ):
+            return None
+        body = self._services.readers.read_small(environ, int(length))
+        environ["wsgi.input"] = io.BytesIO(body)  # for Flask
+        return body if len(body) == int(length) else None
 
     def _predict(self, environ: "WSGIEnvironment", body: bytes) -> Answer | None:
         path = _PREDICT.fullmatch(environ["PATH_INFO"])
@@ -97,26 +111,6 @@ class FastLane:
         settings = self._services.settings
         check_rows(len(wanted.rows), settings, binary=wanted.binary_rows)
         return inferred(path[1], served, wanted)
-
-
-def _plain_body(environ: "WSGIEnvironment", longest: int) -> bytes | None:
-    """The body of a small POST that may be for the lane; None leaves it unread."""
-    length = environ.get("CONTENT_LENGTH") or ""
-    if (
-        environ["REQUEST_METHOD"] != "POST"
-        or not environ["PATH_INFO"].endswith(("/predict", "/infer"))
-        or environ.get("QUERY_STRING")
-        or len(length) > 4
-        or not length.isdecimal()
-        or not 0 < int(length) <= longest
-        or any(name in environ for name in _SPECIAL)
-    ):
-        return None
-    body: bytes = environ["wsgi.input"].read(int(length))
-    if len(body) == int(length):
-        return body
-    environ["wsgi.input"] = io.BytesIO(body)
-    return None
 
 
 def _quota(environ: "WSGIEnvironment") -> Iterable[tuple[str, Any]]:

@@ -266,12 +266,12 @@ def all_stats() -> Response:
     "List the named models",
     "inference",
     {200: JSON},
-    problems=(400, 411, 413, 503),
+    problems=(400, 408, 411, 413, 503),
     scope="predict",
 )
 def repository_index() -> Response:
     """All named models; every job can be called by its id besides."""
-    text = whole_body()
+    text = whole_body(services().settings.max_predict_body_bytes)
     if text:
         parse_json(text)
     return answer(
@@ -290,13 +290,13 @@ def repository_index() -> Response:
     headers={"Inference-Header-Content-Length": "bytes of JSON, before binary tensors"},
     other_form=BINARY,
     other_body=BINARY,
-    problems=(400, 404, 411, 413, 415, 503),
+    problems=(400, 404, 408, 411, 413, 415, 503),
     scope="predict",
 )
 def infer(model: str, version: str | None = None) -> Response:
     """Outputs and their error bounds."""
     with turn():
-        body = _decompressed(whole_body())
+        body = _decompressed(whole_body(services().settings.max_predict_body_bytes))
         served = _find(model, version)
         json_length = request.environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")
         wanted = read(body, json_length, len(served.source.weights))

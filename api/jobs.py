@@ -101,7 +101,7 @@ class Created(RootModel[representation.Job | DryRun]):
         "Idempotency-Key": "the same key and body give the same job for 24 hours",
         "Prefer": "wait=N: answer when the job has ended, at most N seconds later",
     },
-    problems=(400, 409, 411, 413, 415, 422, 429, 503),
+    problems=(400, 408, 409, 411, 413, 415, 422, 429, 503),
     scope="train",
 )
 def create_job() -> Response:

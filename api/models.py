@@ -74,7 +74,7 @@ class ModelList(BaseModel):
     "models",
     {200: ModelWithHistory, 201: ModelWithHistory},
     body=ModelRequest,
-    problems=(400, 404, 409, 411, 413, 415, 422, 503),
+    problems=(400, 404, 408, 409, 411, 413, 415, 422, 503),
     scope="train",
 )
 def put_model(name: str) -> Response:
@@ -117,7 +117,7 @@ def get_model(name: str) -> Response:
     "models",
     {200: ModelWithHistory},
     body=RollbackRequest,
-    problems=(400, 404, 409, 411, 412, 413, 415, 422, 503),
+    problems=(400, 404, 408, 409, 411, 412, 413, 415, 422, 503),
     scope="train",
 )
 def roll_back(name: str) -> Response:

@@ -13,6 +13,7 @@ from flask import request
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from api.problems import FieldError, Problem
+from api.reading import whole_body
 from api.services import services
 from shared.job import JobRequest
 from shared.settings import Settings
@@ -29,7 +30,7 @@ def json_object() -> dict[str, Any]:
     """The request's body as a JSON object.
 
     Raises:
-        Problem: 400, 413 or 415.
+        Problem: 400, 408, 411, 413, 415 or 503.
     """
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset != "utf-8":
@@ -37,23 +38,10 @@ def json_object() -> dict[str, Any]:
         raise Problem(415, f"Content-Type must be application/json in UTF-8; it is {given}.")
     if request.content_encoding not in (None, "", "identity"):
         raise Problem(415, f"Content-Encoding {request.content_encoding} is not supported.")
-    value = parse_json(_whole_body())
+    value = parse_json(whole_body(services().settings.max_body_bytes))
     if not isinstance(value, dict):
         raise Problem(400, "The body must be a JSON object.")
     return value
-
-
-def _whole_body() -> bytes:
-    """All bytes of the body; neither the server nor Werkzeug sees to that for every client."""
-    if "Transfer-Encoding" in request.headers:  # the server would hide that it was cut off
-        raise Problem(411, "The body needs a Content-Length; chunks are not accepted.")
-    most = services().settings.max_body_bytes
-    if (request.content_length or 0) > most:
-        raise Problem(413, f"The body is larger than {most} bytes.")
-    data = request.stream.read()
-    if len(data) != (request.content_length or 0):
-        raise Problem(400, "The body is shorter than its Content-Length.")
-    return data
 
 
 def parse_json(body: bytes) -> Any:
@@ -135,7 +123,7 @@ def body(model: type[Model]) -> tuple[Model, dict[str, Any]]:
     """The request's body as a model, and as it came.
 
     Raises:
-        Problem: 400, 413, 415, or 422 with a pointer to each bad field.
+        Problem: 400, 408, 411, 413, 415, 503, or 422 with a pointer to each bad field.
     """
     value = json_object()
     try:

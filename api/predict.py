@@ -88,7 +88,7 @@ class Prediction(BaseModel):
     query=PredictQuery,
     other_form=NPY,
     other_body=NPY,
-    problems=(400, 404, 409, 411, 413, 415, 422, 503),
+    problems=(400, 404, 408, 409, 411, 413, 415, 422, 503),
     scope="predict",
 )
 def predict(job_id: str) -> Response:
@@ -109,7 +109,7 @@ def predict(job_id: str) -> Response:
     query=ModelPredictQuery,
     other_form=NPY,
     other_body=NPY,
-    problems=(400, 404, 411, 413, 415, 422, 503),
+    problems=(400, 404, 408, 411, 413, 415, 422, 503),
     scope="predict",
 )
 def predict_by_name(name: str) -> Response:
@@ -165,7 +165,7 @@ def _inputs(model: type[ModelPredictRequest]) -> Inputs:
         given = request.environ["HTTP_CONTENT_ENCODING"]
         if given not in ("", "identity"):
             raise Problem(415, f"Content-Encoding {given[:40]} is not supported.")
-    body = whole_body()
+    body = whole_body(services().settings.max_predict_body_bytes)
     if kind == NPY:
         rows = read_npy(body)
         check_rows(len(rows), services().settings, binary=True)

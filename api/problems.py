@@ -93,7 +93,7 @@ class Problem(Exception):
 
 def register(app: Flask) -> None:
     """Answer every error of the application with a problem."""
-    app.register_error_handler(Problem, Problem.response)
+    app.register_error_handler(Problem, respond)
     app.register_error_handler(errors.NeuronServiceError, _service_error)
     app.register_error_handler(RedisError, _redis_error)
     app.register_error_handler(HTTPException, _http_error)

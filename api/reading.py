@@ -1,4 +1,4 @@
-"""Bodies of predictions: read whole, bounded in size and number, and turned into rows fast.
+"""Bodies: read whole, bounded in size and number; those of predictions turned into rows fast.
 
 A body that the fast readers do not know is left to the strict parser of `api.parsing`, which then
 takes it or says what is wrong: they may be picky, but take nothing that it refuses.
@@ -65,24 +65,23 @@ def turn() -> Iterator[None]:
         _turns.release()
 
 
-def whole_body() -> bytes:
-    """All bytes of the body of a prediction.
+def whole_body(most: int) -> bytes:
+    """All bytes of the body, `most` at most.
+
+    Neither the server nor Werkzeug sees to that for every client.
 
     Raises:
-        Problem: 400, 411 or 413.
+        Problem: 400, 408, 411, 413 or 503.
     """
     environ = request.environ
     if "HTTP_TRANSFER_ENCODING" in environ:  # the server would hide that it was cut off
         raise Problem(411, "The body needs a Content-Length; chunks are not accepted.")
-    most = services().settings.max_predict_body_bytes
     length = environ.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal():
         raise Problem(400, "Content-Length must be a number.")
     if len(length) > 15 or int(length) > most:
         raise Problem(413, f"The body is larger than {most} bytes.")
-    # Where the server ends the stream, reading all of it costs a copy less than reading so much.
-    ends = environ.get("wsgi.input_terminated")
-    data: bytes = environ["wsgi.input"].read(*() if ends else (int(length),))
+    data = services().readers.read(environ, int(length))
     if len(data) != int(length):
         raise Problem(400, "The body is shorter than its Content-Length.")
     return data

@@ -6,6 +6,7 @@ from threading import BoundedSemaphore
 from celery import Celery
 from flask import current_app
 
+from api.readers import Readers
 from api.serving import ServedJobs, ServedModels
 from shared.models import Models
 from shared.settings import Settings
@@ -14,7 +15,7 @@ from shared.store import Store
 
 @dataclass(frozen=True)
 class Services:
-    """The settings, the job store, the queue, how many more may wait or stream, and the models."""
+    """The settings, the store, the queue, how many more may wait or stream, models, readers."""
 
     settings: Settings
     store: Store
@@ -24,6 +25,7 @@ class Services:
     models: Models
     served_models: ServedModels
     served_jobs: ServedJobs
+    readers: Readers
 
 
 def services() -> Services:

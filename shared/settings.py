@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     retention_seconds: float = Field(
         30 * 86_400, gt=0, description="how long ended jobs are kept; others are never removed"
     )
+    body_seconds: float = Field(
+        10, gt=0, description="how long the body of a request may take to come; then 408"
+    )
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="size of a request body")
     max_training_rows: int = Field(10_000_000, ge=1, description="largest `training_size`")
     max_test_rows: int = Field(1_000_000, ge=1, description="largest `test_size`")
