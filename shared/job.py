@@ -5,6 +5,7 @@ import json
 import math
 import operator
 import struct
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -119,8 +120,8 @@ class InverseEpoch(_Model):
     scale: Positive = 100_000.0
 
     def at(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 1."""
-        return 1 / (2 * self.scale * epoch)
+        """The learning rate of an epoch, counted from 1; finite, however small the scale."""
+        return min(1 / (2 * self.scale * epoch), sys.float_info.max)
 
 
 class Constant(_Model):

@@ -1,5 +1,6 @@
 """Jobs over REST, on the running service."""
 
+import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -300,6 +301,17 @@ def test_a_dry_run_foresees_an_explosion(http: Http) -> None:
     assert found["diverges_in_epoch"] == error["epoch"]
     assert found["largest_learning_rate"] == error["largest_learning_rate"]
     assert found["final_weights"] is None
+
+
+def test_a_scale_that_makes_no_finite_rate_explodes_at_the_largest_one(http: Http) -> None:
+    scale = {"schedule": "inverse_epoch", "scale": 5e-324}
+    body = {**SMALL, "hyperparameters": {"learning_rate": scale}}
+    found = http.post("/v1/jobs?dry_run=true", json=body).json()
+    assert found["learning_rates"][0] == sys.float_info.max
+    job = http.run_job(body)
+    assert (job["error"]["code"], job["error"]["step"]) == ("diverged", 1)
+    (step,) = http.get(f"/v1/jobs/{job['id']}/steps").json()["steps"]
+    assert step["learning_rate"] == sys.float_info.max
 
 
 @pytest.mark.parametrize(
