@@ -30,7 +30,7 @@ def explain(specification: Specification, forecast: Forecast) -> list[str]:
         found.append("There are so few rows that their order matters; this forecast is rough.")
     if forecast.accuracy is not None and not forecast.diverges:
         found.append(_accuracy(specification, forecast))
-    found.append(f"Training takes about {forecast.training_seconds:.2g} s once a worker has it.")
+    found.append(f"Training takes {_duration(forecast.training_seconds)} once a worker has it.")
     return found
 
 
@@ -75,6 +75,8 @@ def _settling(specification: Specification, forecast: Forecast, weights: Sequenc
         return "Without regularization weights settle at 1, up to rounding."
     away = float(np.mean(weights)) - 1
     deed = f"subtracts {-c:g}·weight from" if c < 0 else f"adds {c:g}·weight to"
+    if set(weights) == {1.0}:
+        return f"Regularization {deed} the gradient: too little to keep a weight from 1."
     return (
         f"Regularization {deed} the gradient: weights settle at {_list(weights)}, on average "
         f"{abs(away):.3g} {'above' if away > 0 else 'below'} 1, where the data's pull back to 1 "
@@ -85,9 +87,10 @@ def _settling(specification: Specification, forecast: Forecast, weights: Sequenc
 def _pace(specification: Specification, forecast: Forecast) -> list[str]:
     hyperparameters = specification.hyperparameters
     shrinking = 2 * _least(forecast) + specification.coefficient
-    if shrinking <= 0:
-        return []
     rates, size = forecast.learning_rates, specification.dataset.training_size
+    largest = forecast.largest_learning_rate
+    if shrinking <= 0 or (largest is not None and rates[0] > largest):
+        return []
     shrunk = sum(rates) * shrinking * size
     steps = 1 / (rates[0] * shrinking) if rates[0] * shrinking > 0 else float("inf")
     whole = (
@@ -111,6 +114,17 @@ def _accuracy(specification: Specification, forecast: Forecast) -> str:
         f"After epoch {hyperparameters.epochs} about {100 * (forecast.accuracy or 0):.4g} % of the "
         f"test rows will be within {hyperparameters.error_margin_percent:g} %{between}."
     )
+
+
+def _duration(seconds: float) -> str:
+    """As one would say it."""
+    if seconds < 0.01:
+        return "less than 0.01 s"
+    if seconds < 60:
+        return f"about {seconds:.2g} s"
+    minutes = round(seconds / 60)
+    shown = f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return f"about {shown}"
 
 
 def _least(forecast: Forecast) -> float:

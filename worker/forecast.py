@@ -38,6 +38,8 @@ ROUNDING = 3 * 2.0**-53
 FORGOTTEN, GONE = -40.0, -20.0
 #: Rates whose growth is measured; between them it is interpolated.
 MOST_GROWTHS = 48
+#: Larger rates grow at least as fast as this one, which `error_growth` can follow step by step.
+LARGEST_RATE = 1e40
 #: Weights that are drawn around the expected ones, and values of the test rows they are tested on.
 DRAWS, TEST_VALUES = 100, 20_000
 #: Rows that the speed is measured with.
@@ -187,7 +189,7 @@ def _lengths(course: Course, overshooting: int) -> Floats:
 
 def _growth(course: Course) -> Floats:
     """ln of how the error grows in a step of each epoch, measured on the rows."""
-    rows, logs = course.rows, np.log(np.minimum(course.rates, 1e90))
+    rows, logs = course.rows, np.log(np.minimum(course.rates, LARGEST_RATE))
     known = np.unique(logs)
     if len(known) > MOST_GROWTHS:
         known = np.linspace(known[0], known[-1], MOST_GROWTHS)

@@ -20,6 +20,7 @@ from shared.job import (
     Specification,
 )
 from tests.unit.test_training import run_all
+from worker.explanation import explain
 from worker.forecast import forecast
 from worker.stability import largest_learning_rate
 from worker.training import Diverged
@@ -211,6 +212,41 @@ def test_extreme_jobs_have_a_forecast_of_finite_numbers(dataset: Dataset, rate: 
         found = foresee(Specification(dataset=dataset, hyperparameters=hyperparameters))
         assert len(found.explanation) >= 3
         assert not (found.diverges and isinstance(rate, Auto))
+
+
+def test_steps_that_overshoot_beyond_all_numbers_are_an_explosion() -> None:
+    dataset = Dataset(training_size=500, test_size=5, low=-1e100, high=1e100)
+    wanted = Specification(dataset=dataset)
+    found, (_, diverged) = foresee(wanted), real(wanted)
+    assert diverged is not None
+    assert found.diverges_in_epoch == diverged.epoch
+    assert found.accuracy == 0
+
+
+def test_regularization_that_moves_no_weight_is_not_said_to() -> None:
+    wanted = Specification(
+        dataset=Dataset(training_size=500, test_size=5, low=-1e20, high=1e20),
+        hyperparameters=Hyperparameters(learning_rate=Auto()),
+    )
+    found = foresee(wanted)
+    assert found.settling_weights == [1, 1]
+    assert any("too little to keep a weight from 1" in said for said in found.explanation)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (2.3e-5, "less than 0.01 s"),
+        (0.068, "about 0.068 s"),
+        (42.0, "about 42 s"),
+        (690.0, "about 12 min"),
+        (36_000.0, "about 10 h 0 min"),
+    ],
+)
+def test_the_time_is_told_as_one_would_say_it(seconds: float, told: str) -> None:
+    wanted = Specification(dataset=Dataset(training_size=500, test_size=5))
+    found = foresee(wanted).model_copy(update={"training_seconds": seconds})
+    assert explain(wanted, found)[-1] == f"Training takes {told} once a worker has it."
 
 
 def test_ten_thousand_epochs_are_foreseen_too() -> None:
