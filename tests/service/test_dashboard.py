@@ -153,6 +153,23 @@ def test_what_the_service_refuses_is_told_beside_the_field(refused: Page) -> Non
         re.compile("should be greater than or equal to 1")
     )
     expect(page.get_by_role("alert")).to_contain_text("The job was not started.")
+    forecast = page.get_by_role("region", name="Forecast")
+    expect(forecast).to_contain_text("Epochs: should be a valid integer")
+
+
+def test_what_was_refused_is_forgotten_where_it_is_put_right(refused: Page) -> None:
+    page = refused
+    page.goto("/#/new")
+    page.get_by_label("Epochs", exact=True).fill("many")
+    page.get_by_label("Training rows").fill("0")
+    page.get_by_role("button", name="Start training").click()
+    wrong = page.locator("[aria-invalid]")
+    expect(wrong).to_have_count(2)
+    page.get_by_label("Epochs", exact=True).fill("3")
+    expect(wrong).to_have_count(1)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_label("One that explodes").check()
+    expect(wrong).to_have_count(0)
 
 
 def test_a_long_job_is_seen_live_and_can_be_paused_resumed_and_cancelled(

@@ -2,6 +2,7 @@
 
 import { wait } from "./api.js";
 import { card, facts, h, text } from "./dom.js";
+import { complaint } from "./form.js";
 import { duration, percent, short } from "./format.js";
 
 const QUIET_SECONDS = 0.3;
@@ -41,8 +42,7 @@ export function forecastPanel(api, signal) {
     const refused = error.status === 422 || error.status === 400;
     text(outcome, refused ? "The service would not take this job." : "No forecast.");
     content.replaceChildren(refused
-      ? h("ul", {}, ...error.errors.map(({ pointer, detail }) =>
-        h("li", {}, `${pointer ?? ""} ${detail}`)))
+      ? h("ul", {}, ...error.errors.map((each) => h("li", {}, complaint(each))))
       : h("div", {}, h("p", { class: "muted" }, error.message),
         h("button", { type: "button", onclick: again }, "Ask again")));
   }

@@ -102,6 +102,7 @@ export function jobForm(change) {
     groups,
     fill(body) {
       for (const [path, control] of inputs) control.value = String(at(body, path) ?? DEFAULTS[path]);
+      showErrors(inputs, []);
       showWhen(inputs);
     },
     read: () => read(inputs),
@@ -113,7 +114,10 @@ export function jobForm(change) {
 function makeField(path, { label, help, choices, wide, text }, change) {
   const id = `field-${path.replaceAll("/", "-")}`;
   const described = `${id}-help ${id}-error`;
-  const common = { id, name: path, "aria-describedby": described, oninput: change };
+  const common = { id, name: path, "aria-describedby": described, oninput: () => {
+    mark(control, "");
+    change();
+  } };
   const control = choices
     ? h("select", common, ...Object.entries(choices).map(([value, shown]) =>
       h("option", { value }, shown)))
@@ -181,8 +185,14 @@ function showErrors(inputs, errors) {
   return rest;
 }
 
+/** What the service says of a field, which it knows by its pointer, with the name that is shown. */
+export function complaint({ pointer = "", detail }) {
+  const path = pointer.slice(1);
+  return path ? `${FIELDS[path]?.label ?? path}: ${detail}` : detail;
+}
+
 function mark(control, sentence) {
-  document.getElementById(`${control.id}-error`).textContent = sentence;
+  control.closest(".field").querySelector(".error").textContent = sentence;
   if (sentence) control.setAttribute("aria-invalid", "true");
   else control.removeAttribute("aria-invalid");
   if (sentence) control.closest("details")?.setAttribute("open", "");

@@ -3,7 +3,7 @@
 import { createJob, PRESETS } from "./create.js";
 import { failure, h } from "./dom.js";
 import { forecastPanel } from "./forecast.js";
-import { jobForm } from "./form.js";
+import { complaint, jobForm } from "./form.js";
 
 export function startView({ api, root, query, signal, announce }) {
   const trouble = h("div", {});
@@ -22,6 +22,7 @@ export function startView({ api, root, query, signal, announce }) {
       h("div", { class: "aside" }, forecast.element, h("div", { class: "submit" }, button, waiting))));
 
   function changed() {
+    trouble.replaceChildren();
     fields.refresh();
     forecast.ask(fields.read());
   }
@@ -46,8 +47,7 @@ export function startView({ api, root, query, signal, announce }) {
   function refused(error) {
     const rest = fields.showErrors(error.errors ?? []);
     const shown = failure({ title: "The job was not started.", detail: error.detail });
-    if (rest.length) shown.append(h("ul", {}, ...rest.map(({ pointer, detail }) =>
-      h("li", {}, pointer ? `${pointer}: ${detail}` : detail))));
+    if (rest.length) shown.append(h("ul", {}, ...rest.map((error) => h("li", {}, complaint(error)))));
     trouble.replaceChildren(shown);
     form.querySelector("[aria-invalid]")?.focus();
   }
