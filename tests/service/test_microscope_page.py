@@ -1,5 +1,6 @@
 """The microscope and the path of the weights in a real browser, held against the API."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -225,6 +226,8 @@ def test_more_inputs_have_a_table_of_all_and_a_path_of_distances(page: Page, htt
     look_at(page, job)
     assert shown(page) == listed(steps(http, job)[0])
     expect(page.get_by_text("with 3 more of its 9 inputs")).to_be_visible()
+    formula = page.get_by_role("region", name="formulas").locator("p").first
+    expect(formula).to_have_text(re.compile(r"output=.*\+…=.*\+…="))
     expect(page.locator(".distance-figure .curve")).to_have_count(9)
 
 

@@ -61,8 +61,8 @@ export function explanation(step, phase) {
 
 function forward(step) {
   const shown = step.inputs.slice(0, 2);
-  const more = step.inputs.length > 2 ? [op("+"), op("…")] : [];
-  const sum = (one) => [...shown.flatMap((value, index) => [index ? op("+") : null, ...one(value, index)]), ...more];
+  const more = () => (step.inputs.length > 2 ? [op("+"), op("…")] : []);
+  const sum = (one) => [...shown.flatMap((value, index) => [index ? op("+") : null, ...one(value, index)]), ...more()];
   return html("div", {},
     html("p", {}, `The neuron multiplies each input by its weight and adds. The sum of the inputs is ${short(step.label)}: that should come out. ${distance(step)}`),
     formulas(

@@ -62,7 +62,7 @@ function axes(width, step, { reach, middle, x }) {
     ...[-1, 1].flatMap((side) => [
       svg("line", { class: "axis", x1: x((side * reach) / 2), x2: x((side * reach) / 2), y1: CURVE[1] - 3, y2: CURVE[1] + 3 }),
       svg("text", { class: "caption", x: x((side * reach) / 2), y: HEIGHT - 4, "text-anchor": "middle" },
-        `${side < 0 ? "−" : "+"} ${sign((reach / 2).toPrecision(2).replace("e+", "e"))}`),
+        `${side < 0 ? "−" : "+"} ${sign(String(Number((reach / 2).toPrecision(2))).replace("e+", "e"))}`),
     ]),
     svg("text", { class: "caption", x: middle, y: HEIGHT - 4, "text-anchor": "middle" }, width < 400 ? "label" : `label ${short(step.label)}`),
   ];

@@ -275,7 +275,7 @@ class Microscope {
   #places() {
     const field = (name, change) => {
       const input = html("input", { type: "number", min: 1, value: 1, inputmode: "numeric", name });
-      input.addEventListener("change", () => change(input.valueAsNumber || 1));
+      input.addEventListener("change", () => change(Math.round(input.valueAsNumber) || 1));
       return input;
     };
     this.epoch = field("epoch", (epoch) => this.goTo(epoch, 1));

@@ -224,7 +224,7 @@ class Path {
   }
 
   #drawPlane() {
-    const wide = sign((2 * this.half).toPrecision(2));
+    const wide = sign((2 * this.half).toPrecision(2).replace("e+", "e"));
     const text = `${this.#describe()} The view is ${wide} wide around w₁ = ${aroundOne(this.center[0], this.half / 100)}, `
       + `w₂ = ${aroundOne(this.center[1], this.half / 100)}.`;
     this.marks = svg("g");
