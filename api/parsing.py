@@ -152,7 +152,7 @@ def query(model: type[Model], *, prefix: str | None = None) -> tuple[Model, dict
         return model.model_validate(values), prefixed
     except ValidationError as error:
         errors = [
-            FieldError(f"{entry['loc'][0]!s} {_sentence(entry['msg'], entry['type'])}")
+            FieldError(f"{entry['loc'][0]!s}: {_sentence(entry['msg'], entry['type'])}")
             for entry in error.errors(include_url=False)
         ]
         raise Problem(400, "The query does not fit.", errors=errors) from None
@@ -257,7 +257,7 @@ def wait_seconds(most: float) -> float | None:
 
 def _digits_only(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,16}", value):
-        raise ValueError("should be a whole number")
+        raise ValueError("should be a whole number, in digits")
     return value
 
 
