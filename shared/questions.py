@@ -14,7 +14,6 @@ import time
 import uuid
 from typing import Annotated, Any, Literal, cast
 
-import orjson
 import redis
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -27,7 +26,7 @@ QUESTIONS = f"{PREFIX}:questions"
 ANSWER_SECONDS = 10.0
 #: How many questions may wait.
 MOST_WAITING = 32
-#: The answer of a worker that has none.
+#: The answer of a worker that met an error.
 FAILED = b"null"
 
 
@@ -67,7 +66,7 @@ class ForecastQuestion(BaseModel):
 
 
 Question = Annotated[StepsQuestion | ForecastQuestion, Field(discriminator="kind")]
-_READ: TypeAdapter[Question] = TypeAdapter(Question)
+_QUESTION: TypeAdapter[Question] = TypeAdapter(Question)
 
 
 def ask(store: Store, question: Question) -> bytes:
@@ -100,20 +99,32 @@ def ask(store: Store, question: Question) -> bytes:
     raise NoAnswer("none answered in time")
 
 
-def take(client: "redis.Redis") -> tuple[str, Question] | None:
-    """The oldest question that somebody still waits for, and its id; None after a short wait."""
+def take(client: "redis.Redis") -> tuple[str, bytes] | None:
+    """Id and text (see `read`) of the oldest question, if somebody still waits for its answer.
+
+    None after a short wait without any.
+    """
     found = cast(Any, client.blpop([QUESTIONS], timeout=BLOCK_SECONDS))
     if not found:
         return None
     name = found[1].decode()
     asked = cast(bytes | None, client.getdel(f"{PREFIX}:question:{name}"))
-    return (name, _READ.validate_json(asked)) if asked else None
+    return (name, asked) if asked else None
 
 
-def reply(client: "redis.Redis", name: str, answer: object) -> None:
-    """Answer a question (None: there was an error); numbers that are not finite become null."""
+def read(asked: bytes) -> Question:
+    """The question that a text asks.
+
+    Raises:
+        pydantic.ValidationError: if it is none that this version knows.
+    """
+    return _QUESTION.validate_json(asked)
+
+
+def reply(client: "redis.Redis", name: str, answer: bytes) -> None:
+    """Answer a question, with JSON or `FAILED`."""
     key = f"{PREFIX}:answer:{name}"
     pipeline = client.pipeline(transaction=True)
-    pipeline.rpush(key, orjson.dumps(answer))
+    pipeline.rpush(key, answer)
     pipeline.pexpire(key, int(ANSWER_SECONDS * 1000))
     pipeline.execute()

@@ -7,6 +7,7 @@ import time
 from threading import Event
 from typing import Any
 
+import orjson
 import structlog
 from redis.exceptions import RedisError
 
@@ -28,20 +29,22 @@ def answer_forever(store: Store, stopping: Event) -> None:
         try:
             asked = questions.take(store.redis)
             if asked:
-                name, question = asked
-                questions.reply(store.redis, name, _answer_or_log(question, cache))
+                name, text = asked
+                questions.reply(store.redis, name, _answer_or_log(text, cache))
         except RedisError as error:
             _log.warning("questions wait for Redis", reason=str(error))
             stopping.wait(1)
 
 
-def _answer_or_log(question: Question, cache: DataCache) -> dict[str, Any] | None:
+def _answer_or_log(asked: bytes, cache: DataCache) -> bytes:
+    """The answer as JSON, in which numbers that are not finite are null; no question ends this."""
     started = time.perf_counter()
     try:
-        answer = _answer(question, cache)
+        question = questions.read(asked)
+        answer = orjson.dumps(_answer(question, cache))
     except Exception:
-        _log.exception("question failed", kind=question.kind)
-        return None
+        _log.exception("question failed")
+        return questions.FAILED
     _log.debug("answered", kind=question.kind, seconds=round(time.perf_counter() - started, 6))
     return answer
 
