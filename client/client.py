@@ -32,6 +32,8 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
+#: How long the service itself waits for a worker's answer.
+ANSWER_SECONDS = 10.0
 
 
 class JobFields(TypedDict, total=False):
@@ -109,7 +111,8 @@ class NeuronClient:
     def forecast(self, **job: Unpack[JobFields]) -> Forecast:
         """What such a job would come to: a forecast, without training and without a job."""
         query = {"dry_run": "true"}
-        return self._asked(Forecast, "POST", "/v1/jobs", body=_body(job), query=query)
+        how = {"body": _body(job), "query": query, "patience": ANSWER_SECONDS}
+        return self._asked(Forecast, "POST", "/v1/jobs", **how)
 
     def list_jobs(
         self,
@@ -165,7 +168,8 @@ class NeuronClient:
         Epochs and steps are counted from 1. Raises ``Conflict`` for what is not trained yet.
         """
         query = {"epoch": epoch, "step": step, "count": count, "every": every}
-        return self._asked(StepPage, "GET", _path(job_id, "steps"), query=query)
+        path = _path(job_id, "steps")
+        return self._asked(StepPage, "GET", path, query=query, patience=ANSWER_SECONDS)
 
     def watch(self, job_id: str, after: str | None = None) -> Iterator[Event]:
         """What has happened to the job and what happens, live, until it has ended.
