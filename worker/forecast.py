@@ -23,7 +23,7 @@ from shared.job import Specification
 from shared.kernel import Floats
 from worker.explanation import explain
 from worker.schedule import VANISHING, make_rules, moments
-from worker.stability import largest_learning_rate, sample
+from worker.stability import largest_input, largest_learning_rate, sample
 
 #: Input values from which the pulls of single rows are judged.
 NOISE_VALUES = 2**15
@@ -122,7 +122,7 @@ def forecast(specification: Specification, data: Data) -> Forecast:
     rules, epochs = make_rules(specification, data.training), hyperparameters.epochs
     rates = np.array([rules(epoch).learning_rate for epoch in range(1, epochs + 1)])
     means, largest = moments(data.training), largest_learning_rate(data.training, c)
-    unit = max(float(max(data.training.max(), -data.training.min())) ** 2, abs(c), VANISHING)
+    unit = max(largest_input(data.training) ** 2, abs(c), VANISHING)
     course = _course(data.training, means, rates, c, initial - 1, unit)
     bearable = largest if largest or c >= 0 else largest_learning_rate(data.training, 0.0)
     overshooting = int(np.sum(rates > (bearable or math.inf)))

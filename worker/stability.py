@@ -32,7 +32,7 @@ def largest_learning_rate(training: Floats, regularization: float) -> float | No
         The rate, rounded down to three digits, or None if there is none: the regularization grows
         the weights faster than these data can correct them, or the boundary is no finite number.
     """
-    scale = float(np.max(np.abs(training)))
+    scale = largest_input(training)
     square = scale * scale
     if not 0 < square < math.inf or not math.isfinite(regularization / square):
         return None
@@ -44,6 +44,11 @@ def largest_learning_rate(training: Floats, regularization: float) -> float | No
     start = 1e-3 / (2 * float(np.trace(moments)) + abs(regularization))
     rate = _boundary(rows, regularization, start) / square
     return _round_down(rate) if 0 < rate < math.inf else None
+
+
+def largest_input(training: Floats) -> float:
+    """The largest |x|, found without a copy of the rows."""
+    return float(max(training.max(), -training.min()))
 
 
 def sample(training: Floats) -> Floats:
