@@ -8,7 +8,7 @@ The scripts that do the work count it. So the numbers need no endpoint in the wo
 their deaths and restarts, and count what a retry does twice once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,7 +18,7 @@ from shared.store import COUNTERS, DUE, JOBS, PREFIX, READY, Store, job_keys
 #: So many jobs at the head of the queue are asked how long they have waited: a job of high
 #: priority may stand before one that came earlier.
 HEADS = 20
-#: So many open jobs are asked how much they have still to do.
+#: So many open jobs, the newest, are asked how much they have still to do.
 JUDGED = 200
 
 
@@ -82,16 +82,24 @@ def _oldest(store: Store, heads: list[bytes], now: float) -> float:
 def inputs_waiting(store: Store) -> float:
     """Inputs that a worker has still to see on the average before it is free for another job.
 
-    Judged by the newest of the open jobs.
+    Judged by the newest of the jobs that wait or are trained: the others are taken for as large.
 
     Raises:
         redis.exceptions.RedisError
     """
-    workers = max(1, store.workers())
-    jobs = store.list_jobs(statuses=[Status.QUEUED, Status.RUNNING], limit=JUDGED).jobs
+    workers, busy = max(1, store.workers()), [Status.QUEUED, Status.RUNNING]
+    jobs = store.list_jobs(statuses=busy, limit=JUDGED).jobs
     if len(jobs) < workers:
         return 0.0
-    return sum((1 - job.fraction) * job.specification.inputs_seen for job in jobs) / workers
+    left = sum((1 - job.fraction) * job.specification.inputs_seen for job in jobs) / len(jobs)
+    return left * max(len(jobs), _count(store, busy)) / workers
+
+
+def _count(store: Store, statuses: Iterable[Status]) -> int:
+    pipeline = store.redis.pipeline(transaction=False)
+    for status in statuses:
+        pipeline.zcard(f"{JOBS}:{status}")
+    return sum(pipeline.execute())
 
 
 def count(store: Store, what: str, amount: int) -> None:
