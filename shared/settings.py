@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         "info", description="what is logged; each request from `info` on"
     )
     dataset_cache_bytes: int = Field(
-        64_000_000, ge=0, description="memory for data sets that a worker process keeps"
+        64_000_000, ge=0, description="memory for data sets that each process of a worker keeps"
     )
 
     @property
