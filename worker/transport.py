@@ -10,7 +10,7 @@ from queue import Empty
 from typing import Any
 
 import structlog
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
 _log = structlog.get_logger()
 
@@ -38,8 +38,23 @@ class _QoS(redis.QoS):
                 self._remove_from_indices(tag, pipe).execute()  # type: ignore[attr-defined]
 
 
+class _Message(virtual.Message):
+    """A message with nothing in it but what makes a child look for a job.
+
+    Celery counts a message before it looks at its body, limits and so on, goes on counting those
+    over which it stumbles there, and takes no more when it counts as many as it has children.
+    """
+
+    def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:
+        super().__init__(payload, channel, **options)
+        self.accept = {"application/json"}
+        if [*map(type, self.decode())] != [list, dict, dict]:
+            raise TypeError("its body is that of no task")
+        self.headers = {name: str(self.headers[name]) for name in ("lang", "task", "id")}
+
+
 class _Channel(redis.Channel):
-    QoS = _QoS
+    Message, QoS = _Message, _QoS
 
     def _brpop_read(self, **options: Any) -> Any:
         with _dropping(self):
