@@ -85,7 +85,7 @@ function figurePanel(feeds) {
   const cells = names.map(() => feeds.map(() => h("td", { class: "number" })));
   states.forEach(({ element }, at) => cells[0][at].append(element));
   const element = card("Final figures", { class: "wide" }, h("div", { class: "scroll" },
-    h("table", {}, head(feeds.map(({ job }) => job)), h("tbody", {}, ...names.map((name, row) =>
+    h("table", { class: "pair" }, head(feeds.map(({ job }) => job)), h("tbody", {}, ...names.map((name, row) =>
       h("tr", {}, h("th", { scope: "row" }, name), ...cells[row]))))));
   return {
     element,
@@ -119,7 +119,7 @@ function differences(jobs) {
   const [first, second] = jobs.map(({ specification }) => settings(specification));
   const different = first.filter(([, value], at) => value !== second[at][1]);
   const shown = different.length
-    ? h("table", {}, head(jobs), h("tbody", {}, ...different.map(([name, value]) =>
+    ? h("table", { class: "pair" }, head(jobs), h("tbody", {}, ...different.map(([name, value]) =>
       h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value),
         h("td", {}, second.find(([other]) => other === name)[1])))))
     : h("p", {}, "None: the same specification gives the same result, to the bit.");
