@@ -11,7 +11,7 @@ from standalone.stack import Stack
 from tests.service.browser import chromium
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
-SIZE = {"width": 1000, "height": 800}
+SIZE = {"width": 700, "height": 800}
 #: The three jobs of the page.
 JOBS: dict[str, dict[str, Any]] = {
     "published": {"name": "published run"},
@@ -92,7 +92,7 @@ PICTURES: dict[str, Callable[[Page, dict[str, str]], Locator]] = {
 def take(browser: Browser, url: str, folder: Path) -> None:
     """Take all pictures into the folder."""
     jobs = {name: _run_job(url, body) for name, body in JOBS.items()}
-    options: dict[str, Any] = {"viewport": SIZE, "device_scale_factor": 1.5}
+    options: dict[str, Any] = {"viewport": SIZE, "device_scale_factor": 2}
     for name, find in PICTURES.items():
         context = browser.new_context(base_url=url, reduced_motion="reduce", **options)
         page = context.new_page()
