@@ -223,7 +223,7 @@ def _bulk() -> Iterator[Result]:
             ("JSON, nested rows", predict, orjson.dumps({"inputs": few.tolist()}), json_type,
              JSON_ROWS, None),
             ("JSON, flat, OIP", infer, orjson.dumps({"inputs": [flat], **wanted}), json_type,
-             JSON_ROWS, 6.4),
+             JSON_ROWS, None),
             ("NumPy file", predict, file.getvalue(), {"Content-Type": "application/x-npy"},
              BINARY_ROWS, None),
             ("binary, OIP", infer, header + rows.tobytes(),

@@ -52,7 +52,7 @@ def exploded(page: Page, jobs: dict[str, str]) -> Locator:
     page.goto(f"/#/jobs/{jobs['exploded']}")
     page.get_by_role("button", name="explosion").click()
     expect(page.locator(".microscope .ms-spoken")).to_contain_text("Step 352")
-    return page.locator(".microscope .ms-stage")
+    return page.locator(".microscope .ms-figure").first
 
 
 def path(page: Page, jobs: dict[str, str]) -> Locator:

@@ -378,6 +378,15 @@ def test_a_poisoned_message_ends_no_worker_and_the_next_job_is_trained(
     assert guarded.stack.process("worker").deaths == 0
 
 
+@pytest.mark.parametrize("wrong", [{"timelimit": "x"}, {"eta": "soon"}, {"retries": "x"}])
+def test_more_poison_than_the_worker_has_children_leaves_it_all_its_places(
+    guarded: Guarded, wrong: dict[str, Any]
+) -> None:
+    poison = [message(**wrong, delivery_tag=f"tag {number}") for number in range(8)]
+    guarded.store.redis.lpush("neuron", *poison)
+    assert guarded.of("research").run_job(SMALL)["status"] == "succeeded"
+
+
 def test_what_others_wrote_around_the_queue_harms_nothing(guarded: Guarded) -> None:
     """Kombu keeps these beside the queue, where all that share the broker can write."""
     redis: Any = guarded.store.redis

@@ -1,7 +1,7 @@
 """The microscope, held against the committed epochs and against the formulas of the article."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,7 +12,7 @@ from shared import questions
 from shared.dataset import make_data
 from shared.job import Auto, Constant, Dataset, Hyperparameters, JobRequest, Specification
 from shared.settings import Settings
-from shared.store import Store
+from shared.store import PREFIX, Store
 from standalone.stack import Stack
 from tests.conftest import Http, eventually
 from tests.reference import GOLDEN, PUBLISHED, specification
@@ -190,6 +190,16 @@ def test_questions_that_find_too_many_waiting_get_503(
     assert answer.status_code == 503
     assert "wait for one already" in answer.json["detail"]  # type: ignore[index]
     assert store.redis.llen(questions.QUESTIONS) == questions.MOST_WAITING
+
+
+def test_a_question_that_is_none_is_answered_with_an_error_and_the_next_one_rightly(
+    http: Http, store: Store, published: dict[str, Any]
+) -> None:
+    store.redis.set(f"{PREFIX}:question:broken", "{}", px=10_000)
+    store.redis.rpush(questions.QUESTIONS, "broken")
+    _, answer = cast(Any, store.redis.blpop([f"{PREFIX}:answer:broken"], timeout=0.9))
+    assert answer == questions.FAILED
+    assert len(steps(http, published["id"])["steps"]) == 1
 
 
 def test_a_question_that_nobody_waits_for_any_more_is_dropped(
