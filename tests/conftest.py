@@ -82,6 +82,13 @@ class Http(requests.Session):
         job: dict[str, Any] = answer.json()
         return job
 
+    def await_model(self, name: str) -> None:
+        """Wait until every process serves the model: a connection stays with its one."""
+        ready, new = f"/v2/models/{name}/ready", {"Connection": "close"}
+        eventually(
+            lambda: all(self.get(ready, headers=new).ok for _ in range(20)), "the model is served"
+        )
+
 
 @pytest.fixture
 def http(stack: Stack) -> Iterator[Http]:

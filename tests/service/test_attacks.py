@@ -79,8 +79,7 @@ class Guarded(Keys):
         with self.of("research") as http:
             self.job = http.run_job(SMALL)["id"]
             assert http.put("/v1/models/sums", json={"job_id": self.job}).status_code == 201
-            path = "/v2/models/sums/ready"
-            eventually(lambda: all(http.get(path).ok for _ in range(4)), "the model is served")
+            http.await_model("sums")
         key = keys["research"]
         made_up = {"wrong": f"nk_{0:012}_{0:064}", "short": key[:-1], "loud": key.upper()}
         self.names = {"job": self.job, "JOB": self.job.upper(), **made_up, **keys}

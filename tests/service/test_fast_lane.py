@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conftest import Http, eventually
+from tests.conftest import Http
 from tests.service.test_inference import request
 from tests.service.test_jobs import SMALL
 
@@ -28,8 +28,7 @@ def paths(stack: Any) -> dict[str, str]:
             "no infer": "/v2/models/none/infer",
             "no version": f"/v2/models/{job}/versions/99/infer",
         }  # fmt: skip
-        for _ in range(20):  # by both processes
-            eventually(lambda: http.get(f"/v2/models/{name}/ready").ok, "the model is served")
+        http.await_model(name)
     return paths
 
 

@@ -35,8 +35,7 @@ def model(stack: Any, job: Any) -> str:
     name = f"oip.{uuid4().hex[:8]}"
     with Http(stack.url) as http:
         assert http.put(f"/v1/models/{name}", json={"job_id": job["id"], "epoch": 2}).ok
-        eventually(lambda: http.get(f"/v2/models/{name}/ready").ok, "the model is served")
-        eventually(lambda: http.get(f"/v2/models/{name}/ready").ok, "by the other process")
+        http.await_model(name)
     return name
 
 

@@ -217,9 +217,7 @@ def test_a_route_lets_in_its_scope_and_its_owner_only(
     research = service.of("research")
     job_id = research.run_job(SMALL)["id"] if method == "DELETE" else job["id"]
     assert research.put("/v1/models/guarded", json={"job_id": job_id}).ok
-    eventually(
-        lambda: all(research.get("/v2/models/guarded/ready").ok for _ in range(4)), "it is served"
-    )
+    research.await_model("guarded")
     for model in (job_id, "guarded") if "{model}" in path else ("guarded",):
         there = {"job_id": job_id, "name": "guarded", "model": model}
         gone = {job_id: "0" * 32, "guarded": "missing"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from standalone.stack import Stack
-from tests.conftest import Http, eventually
+from tests.conftest import Http
 from tests.service.test_jobs import SMALL
 
 #: Random requests of each operation and body type, beside those at the bounds of its schema.
@@ -37,7 +37,7 @@ exclude-method = "DELETE"
 def test_every_answer_is_as_the_document_says(stack: Stack, http: Http, tmp_path: Path) -> None:
     job = http.run_job(SMALL)["id"]
     assert http.put("/v1/models/documented", json={"job_id": job}).status_code == 201
-    eventually(lambda: http.get("/v2/models/documented/ready").ok, "the model is served")
+    http.await_model("documented")
     file = tmp_path / "schemathesis.toml"
     file.write_text(CONFIGURATION.format(job=job, model="documented"))
     ran = subprocess.run(

@@ -38,11 +38,7 @@ def hasty() -> Iterator[Stack]:
         with Http(running.url) as http:
             job = http.run_job(SMALL)
             assert http.put(NAMED, json={"job_id": job["id"]}).ok
-            path = "/v2/models/slow/ready"
-            fresh = {"Connection": "close"}
-            eventually(
-                lambda: all(http.get(path, headers=fresh).ok for _ in range(8)), "it is served"
-            )
+            http.await_model("slow")
         yield running
 
 
