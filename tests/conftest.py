@@ -5,9 +5,10 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from hypothesis import settings
@@ -54,6 +55,20 @@ def running(settings: Mapping[str, str] | None = None, **options: Any) -> Iterat
     with Stack(environment={**os.environ, **(settings or {})}, **options) as stack:
         yield stack
         stack.kill()
+
+
+def children(stack: Stack, name: str) -> list[psutil.Process]:
+    """The processes that a program of the service has started."""
+    return psutil.Process(stack.process(name).pid).children()
+
+
+def kill_children(stack: Stack, name: str) -> list[psutil.Process]:
+    """Kill those processes; one that a program ends in this moment is dead as well."""
+    killed = children(stack, name)
+    for child in killed:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    return killed
 
 
 @pytest.fixture(scope="session")

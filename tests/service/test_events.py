@@ -4,20 +4,19 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
 import jsonschema
 import orjson
-import psutil
 import pytest
 import requests
 
 from client import EpochEvent, NeuronClient, StatusEvent
 from client.events import Message, messages
 from standalone.stack import Stack
-from tests.conftest import Http, eventually, running
+from tests.conftest import Http, eventually, kill_children, running
 from tests.reference import GOLDEN, specification
 from tests.service.test_jobs import LONG, SMALL
 
@@ -339,9 +338,7 @@ def kill_api(stack: Stack) -> None:
 
 
 def kill_api_processes(stack: Stack) -> None:
-    for child in psutil.Process(stack.process("api").pid).children():
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
+    kill_children(stack, "api")
 
 
 def kill_redis(stack: Stack) -> None:

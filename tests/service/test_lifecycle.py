@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-import psutil
 import pytest
 import requests
 
@@ -18,7 +17,7 @@ from shared.observation import observe
 from shared.settings import Settings
 from shared.store import ENDED, Store
 from standalone.stack import Stack
-from tests.conftest import Http, eventually, running
+from tests.conftest import Http, children, eventually, kill_children, running
 from tests.service.test_jobs import LONG, SMALL
 
 #: Some seconds of training, in epochs of a quarter second.
@@ -234,18 +233,13 @@ def here(fragile: Stack) -> Iterator[Http]:
         yield http
 
 
-def children(stack: Stack) -> list[psutil.Process]:
-    return psutil.Process(stack.process("worker").pid).children()
-
-
 @pytest.mark.parametrize("victim", ["child", "worker", "redis", "api"])
 def test_kill_9_of_any_process_delays_a_job_and_changes_no_bit(
     fragile: Stack, here: Http, expected: list[dict[str, Any]], victim: str
 ) -> None:
     job_id = start(here, MEDIUM)
     if victim == "child":
-        for child in children(fragile):
-            child.kill()
+        kill_children(fragile, "worker")
     else:
         process = fragile.process(victim)
         deaths = process.deaths
@@ -270,7 +264,7 @@ def test_a_worker_that_slept_beyond_its_lease_finds_it_gone(
     store = Store(Settings(redis_url=fragile.redis_url))
     key = f"{{neuron}}:job:{job_id}"
     fence = int(store.redis.hget(key, "fence") or 0)
-    stopped = children(fragile)
+    stopped = children(fragile, "worker")
     for child in stopped:
         child.suspend()
     eventually(lambda: int(store.redis.hget(key, "fence") or 0) > fence, "taken back", 10)
@@ -309,8 +303,7 @@ def test_a_job_that_kills_its_worker_again_and_again_fails(fragile: Stack, here:
         job = here.get(path).json()
         if job["status"] == "running":
             store.redis.hset(f"{{neuron}}:job:{job_id}", "claims", 5)
-            for child in children(fragile):
-                child.kill()
+            kill_children(fragile, "worker")
         return bool(job["ended_at"])
 
     eventually(kill_and_look, "given up", 40)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from shared.observation import Observation, observe
 from shared.settings import Settings
 from shared.store import Store
 from standalone.stack import Stack
-from tests.conftest import Http, eventually
+from tests.conftest import Http, eventually, kill_children
 from tests.service.test_jobs import LONG, SMALL
 
 ROOT = Path(__file__).parents[2]
@@ -161,10 +160,8 @@ def test_a_killed_process_takes_its_streams_along_but_not_its_counts(
         before = settled(http)
         assert before("neuron_open_streams") == 1
         api = psutil.Process(stack.process("api").pid)
-        killed = api.children()
-        for child in killed:
-            child.send_signal(signal.SIGKILL)
-        eventually(lambda: is_back(http, api, set(killed)), "new processes", 20)
+        killed = set(kill_children(stack, "api"))
+        eventually(lambda: is_back(http, api, killed), "new processes", 20)
     after = settled(http)
     assert after("neuron_open_streams") == 0
     assert after("neuron_requests_in_flight") == 1
@@ -175,12 +172,10 @@ def test_a_killed_process_takes_its_streams_along_but_not_its_counts(
 
 
 def is_back(http: Http, api: psutil.Process, old: set[psutil.Process]) -> bool:
-    children = [child for child in api.children() if child.status() != psutil.STATUS_ZOMBIE]
-    if len(children) < 2 or set(children) & old:
-        return False
     try:
-        return http.get("/readyz").ok
-    except OSError:
+        children = [child for child in api.children() if child.status() != psutil.STATUS_ZOMBIE]
+        return len(children) >= 2 and not set(children) & old and http.get("/readyz").ok
+    except (OSError, psutil.NoSuchProcess):
         return False
 
 
