@@ -9,8 +9,9 @@ COPY api api
 COPY worker worker
 
 # The root file system is read-only at run time; Numba keeps its compiled kernel here.
+# Granian's jemalloc would give pieces of 8 MiB and more back at once, to fault them in again.
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba \
-    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
+    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics _RJEM_MALLOC_CONF=oversize_threshold:0
 USER neuron
 EXPOSE 8000
 CMD ["granian", "--interface", "wsgi", "--factory", "--host", "0.0.0.0", "--port", "8000", \

@@ -21,7 +21,7 @@ import requests
 
 from benchmarks.measure import Result
 from benchmarks.serving import (
-    JSON_ROWS,
+    FEW_ROWS,
     OIP_ROW,
     ROUNDS,
     NoWrkError,
@@ -138,14 +138,14 @@ def _one_row(sides: dict[str, str], folder: Path) -> Iterator[Result]:
 
 
 def _bulk(sides: dict[str, str]) -> Iterator[Result]:
-    rows = np.random.default_rng(1).uniform(0, 100, (JSON_ROWS, 2))
+    rows = np.random.default_rng(1).uniform(0, 100, (FEW_ROWS, 2))
     tensor = {**OIP_ROW["inputs"][0], "shape": [*rows.shape], "data": rows.ravel().tolist()}
     body = orjson.dumps({**ONE_ROW, "inputs": [tensor]})
     _check(sides, body)
     race = partial(fastest_post, body=body, headers=JSON)
     rounds = [{name: race(url) for name, url in sides.items()} for _ in range(ROUNDS)]
-    best = {name: JSON_ROWS / min(found[name] for found in rounds) / 1e6 for name in sides}
-    what = f"{JSON_ROWS:,} rows, OIP JSON"
+    best = {name: FEW_ROWS / min(found[name] for found in rounds) / 1e6 for name in sides}
+    what = f"{FEW_ROWS:,} rows, OIP JSON"
     for name in PEERS:
         yield _raced(what, OURS_ALONE, name, best, "{:.2f} M rows/s", BULK_TARGET)
 

@@ -31,7 +31,7 @@ ROW = {"inputs": [[2.2, 1.5]]}
 OIP_ROW = {"inputs": [{"name": "input", "shape": [1, 2], "datatype": "FP64", "data": [2.2, 1.5]}]}
 CONNECTIONS, SECONDS, ROUNDS = 8, 3, 3
 STREAMS = 50
-JSON_ROWS, BINARY_ROWS = 100_000, 1_000_000
+FEW_ROWS, MANY_ROWS = 100_000, 1_000_000
 
 
 class NoWrkError(Exception):
@@ -205,14 +205,10 @@ def wrk(url: str, script: Path) -> tuple[float, float]:
 
 
 def _bulk() -> Iterator[Result]:
-    rows = np.random.default_rng(1).uniform(0, 100, (BINARY_ROWS, 2))
-    few = rows[:JSON_ROWS]
-    flat = {**OIP_ROW["inputs"][0], "shape": [JSON_ROWS, 2], "data": few.ravel().tolist()}
+    rows = np.random.default_rng(1).uniform(0, 100, (MANY_ROWS, 2))
+    few = rows[:FEW_ROWS]
+    flat = {**OIP_ROW["inputs"][0], "shape": [FEW_ROWS, 2], "data": few.ravel().tolist()}
     wanted = {"outputs": [{"name": "output"}]}
-    bare = {"name": "input", "shape": [BINARY_ROWS, 2], "datatype": "FP64",
-            "parameters": {"binary_data_size": rows.nbytes}}  # fmt: skip
-    binary_wanted = {"outputs": [{"name": "output", "parameters": {"binary_data": True}}]}
-    header = orjson.dumps({"inputs": [bare], **binary_wanted})
     file = io.BytesIO()
     np.save(file, rows)
     json_type = {"Content-Type": "application/json"}
@@ -221,13 +217,13 @@ def _bulk() -> Iterator[Result]:
         infer, predict = f"/v2/models/{model}/infer", f"/v1/models/{model}/predict"
         for what, path, body, headers, count, target in (
             ("JSON, nested rows", predict, orjson.dumps({"inputs": few.tolist()}), json_type,
-             JSON_ROWS, None),
+             FEW_ROWS, None),
             ("JSON, flat, OIP", infer, orjson.dumps({"inputs": [flat], **wanted}), json_type,
-             JSON_ROWS, None),
+             FEW_ROWS, None),
             ("NumPy file", predict, file.getvalue(), {"Content-Type": "application/x-npy"},
-             BINARY_ROWS, None),
-            ("binary, OIP", infer, header + rows.tobytes(),
-             {"Inference-Header-Content-Length": str(len(header))}, BINARY_ROWS, 30),
+             MANY_ROWS, None),
+            ("binary, OIP", infer, *_binary(few), FEW_ROWS, 30),
+            ("binary, OIP", infer, *_binary(rows), MANY_ROWS, 30),
         ):  # fmt: skip
             rate = count / fastest_post(stack.url + path, body, headers) / 1e6
             met = None if target is None else rate >= target
@@ -235,6 +231,22 @@ def _bulk() -> Iterator[Result]:
                 f"{count:,} rows a call, {what}, one process", f"{rate:.1f} M rows/s",
                 target="" if target is None else f"≥ {target} M rows/s", met=met,
             )  # fmt: skip
+
+
+def _binary(rows: np.ndarray) -> tuple[bytes, dict[str, str]]:
+    """Body and headers that send the rows, and ask for the sums, as binary tensors."""
+    header = orjson.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "input", "shape": rows.shape, "datatype": "FP64",
+                    "parameters": {"binary_data_size": rows.nbytes},
+                }
+            ],
+            "outputs": [{"name": "output", "parameters": {"binary_data": True}}],
+        }
+    )  # fmt: skip
+    return header + rows.tobytes(), {"Inference-Header-Content-Length": str(len(header))}
 
 
 def fastest_post(url: str, body: bytes, headers: dict[str, str]) -> float:
