@@ -1,4 +1,4 @@
-"""A service whose processes may die and whose lines may fail, for the tests of both."""
+"""What several files of tests share: a browser, a job to look at, a service that may die."""
 
 import json
 import uuid
@@ -9,13 +9,28 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser
 
 from chaos.service import Service
 from chaos.verdict import judge
 from chaos.workload import Ledger, Promise
 from standalone import Program
-from standalone.stack import worker_and_api
+from standalone.stack import Stack, worker_and_api
 from tests.conftest import Http, eventually
+from tests.service.browser import chromium
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def published(stack: Stack) -> Any:
+    """The published run, which has ended; nobody may change it."""
+    with Http(stack.url) as http:
+        return http.run_job({"name": "published run"})
 
 
 class Doomed:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from standalone.stack import Stack
 from tests.conftest import Http, running
-from tests.service.browser import chromium, picture, quiet_page
+from tests.service.browser import picture, quiet_page
 from tests.service.test_keys import add
 
 ACCESSIBILITY = Path(__file__).with_name("accessibility.js").read_text()
@@ -21,12 +21,6 @@ LONG = {"name": "long", "hyperparameters": {"epochs": 5000}, "dataset": {"test_s
 SMALL = {"name": "small", "dataset": {"training_size": 100, "test_size": 10}}
 FAILURES = "Failed to load resource"
 PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1440, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
@@ -40,12 +34,6 @@ def refused(browser: Browser, stack: Stack) -> Iterator[Page]:
     """A page whose requests may be refused."""
     with quiet_page(browser, FAILURES, base_url=stack.url, viewport=WIDE) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def published(stack: Stack) -> Any:
-    with Http(stack.url) as http:
-        return http.run_job({"name": "published run"})
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
 """The page to try the API, in a real browser."""
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from standalone.stack import Stack
-from tests.service.browser import chromium, quiet_page
+from tests.service.browser import quiet_page
 
 
-def test_a_job_can_be_created_from_the_page(stack: Stack) -> None:
-    with chromium() as browser, quiet_page(browser) as page:
+def test_a_job_can_be_created_from_the_page(browser: Browser, stack: Stack) -> None:
+    with quiet_page(browser) as page:
         page.goto(f"{stack.url}/docs")
         create = page.locator("#operations-jobs-create_job")
         create.locator(".opblock-summary").click()

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from standalone.stack import Stack
 from tests.pictures import PICTURES, take
-from tests.service.browser import chromium
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-it-learns.md").read_text()
@@ -69,11 +69,10 @@ def _is_rounded(number: str, other: str) -> bool:
     return float(number) in (round(value, places), round(abs(value), places))
 
 
-def test_every_picture_can_be_taken_again(stack: Stack, tmp_path: Path) -> None:
+def test_every_picture_can_be_taken_again(browser: Browser, stack: Stack, tmp_path: Path) -> None:
     shown = set(re.findall(r"\(pictures/([\w-]+)\.png\)", PAGE))
     kept = {path.stem for path in (ROOT / "docs" / "pictures").glob("*.png")}
     assert shown == kept == set(PICTURES)
-    with chromium() as browser:
-        take(browser, stack.url, tmp_path)
+    take(browser, stack.url, tmp_path)
     for name in PICTURES:
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000

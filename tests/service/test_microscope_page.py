@@ -9,16 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from standalone.stack import Stack
 from tests.conftest import Http
-from tests.service.browser import chromium, picture, quiet_page
+from tests.service.browser import picture, quiet_page
 
 PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 PLAIN = {"kind": "none"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
@@ -30,12 +24,6 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
     }
     with quiet_page(browser, **options) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def published(stack: Stack) -> Any:
-    with Http(stack.url) as http:
-        return http.run_job({"name": "published run"})
 
 
 @pytest.fixture(scope="module")
