@@ -23,7 +23,9 @@ class Mutant:
 
 
 MUTANTS = {
-    "no-sweeper": Mutant("worker/sweeper.py", "in store.sweep():", "in ():"),
+    "no-sweeper": Mutant(
+        "worker/sweeper.py", "store.sweep(partial(queue.waiting, publisher))", "()"
+    ),
     "no-fence": Mutant(
         "shared/scripts/prelude.lua",
         "get('status') == 'running' and get('fence') == fence",

@@ -1,5 +1,7 @@
 """The Celery queue: a message carries a job's id and nothing else."""
 
+from typing import Any
+
 import structlog
 from celery import Celery
 
@@ -66,3 +68,15 @@ def publish(celery: Celery, job_id: str) -> bool:
         _log.warning("publish failed", job_id=job_id, reason=str(error))
         return False
     return True
+
+
+def waiting(celery: Celery) -> int:
+    """How many messages wait in the queue; 0 if the broker does not tell."""
+    try:
+        with celery.connection_or_acquire() as connection:
+            queue = celery.amqp.queues[celery.conf.task_default_queue]
+            declared: Any = queue.bind(connection.default_channel).queue_declare()
+            return int(declared.message_count)
+    except Exception as error:  # of any kind, as above
+        _log.warning("queue not seen", reason=str(error))
+        return 0

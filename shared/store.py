@@ -27,7 +27,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, cast
@@ -79,6 +79,8 @@ SWEEP_LIMIT = 200
 BLOCK_SECONDS = 0.5
 #: How many records one `list_jobs` reads at most; a rare filter goes on in the next page.
 SCAN_LIMIT = 1_000
+#: More than a process has threads: who finds no connection free gets an error at once.
+MOST_CONNECTIONS = 1_000
 
 #: Fields of the record: where the job comes from.
 _ORIGIN = ["request_id", "traceparent"]
@@ -103,6 +105,7 @@ def connect(settings: Settings, *, patient: bool = False) -> "redis.Redis":
         socket_timeout=5 if patient else 1,
         socket_connect_timeout=1,
         health_check_interval=5,
+        max_connections=MOST_CONNECTIONS,
         retry=retry,
     )
 
@@ -316,12 +319,11 @@ class Store:
         self, indexes: Sequence[str], count: int, before: int | None
     ) -> list[tuple[Record | None, int]]:
         highest = "+inf" if before is None else f"({before}"
-        ids: dict[bytes, int] = {}
+        # At one moment: a job that goes from one status to another in between would be in neither.
+        pipeline = self.redis.pipeline(transaction=True)
         for key in indexes:
-            newest = self.redis.zrevrangebyscore(
-                key, highest, "-inf", start=0, num=count, withscores=True
-            )
-            ids |= {job_id: int(score) for job_id, score in cast(list[tuple[bytes, float]], newest)}
+            pipeline.zrevrangebyscore(key, highest, "-inf", start=0, num=count, withscores=True)
+        ids = {job_id: int(score) for newest in pipeline.execute() for job_id, score in newest}
         chosen = sorted(ids.items(), key=lambda item: -item[1])[:count]
         pipeline = self.redis.pipeline(transaction=False)
         for job_id, _ in chosen:
@@ -560,10 +562,13 @@ class Store:
         if not self._run("release", claim.job_id, claim.fence, RELEASED_HINT_MS):
             raise LeaseLost(claim.job_id)
 
-    def sweep(self) -> list[str]:
+    def sweep(self, messages: Callable[[], int] = lambda: 0) -> list[str]:
         """Take back jobs whose worker is lost, and delete those whose retention is over.
 
         Any number of sweepers may run.
+
+        Args:
+            messages: how many wait in the queue; with one for each queued job, none is lost.
 
         Returns:
             Ids of queued jobs that workers are to be told of.
@@ -572,8 +577,15 @@ class Store:
         for job_id in self._oldest(ENDED, now - self.settings.retention_seconds * 1000):
             self._run("delete", job_id)
         ids = self._oldest(DUE, now)
-        arguments = [int(self._runners_could_beat()) if ids else 0, HINT_MS, LONGEST_HINT_MS]
-        return [job_id for job_id in ids if self._run("sweep", job_id, *arguments)]
+        if not ids:
+            return []
+        may_take_back, waiting = int(self._runners_could_beat()), messages()
+        told: list[str] = []
+        for job_id in ids:
+            arguments = [may_take_back, waiting + len(told), HINT_MS, LONGEST_HINT_MS]
+            if self._run("sweep", job_id, *arguments):
+                told.append(job_id)
+        return told
 
     def _oldest(self, key: str, until: float) -> list[str]:
         found = self.redis.zrangebyscore(key, "-inf", until, start=0, num=SWEEP_LIMIT)

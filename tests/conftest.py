@@ -118,3 +118,13 @@ def store(stack: Stack) -> Iterator[Store]:
     store = Store(Settings(redis_url=stack.redis_url))
     yield store
     store.redis.close()
+
+
+@pytest.fixture
+def lonely(stack: Stack) -> Iterator[Store]:
+    """A store without workers, in another database of the same Redis."""
+    store = Store(Settings(redis_url=f"{stack.redis_url}?db=7", lease_seconds=0.5))
+    store.redis.flushdb()
+    yield store
+    store.redis.flushdb()
+    store.redis.close()

@@ -86,8 +86,7 @@ def _runner() -> Runner:
 
 @worker_ready.connect
 def _sweep(**_: Any) -> None:
-    publish = partial(queue.publish, queue.make_publisher(settings))
-    arguments = (Store(settings), publish, _stopping)
+    arguments = (Store(settings), queue.make_publisher(settings), _stopping)
     Thread(target=sweep_forever, args=arguments, name="sweeper", daemon=True).start()
 
 

@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
+from shared import queue
+from shared.settings import Settings
 from standalone import redis_server
 from standalone.ports import free_port
 from tests.conftest import Http, eventually, required, running
@@ -98,6 +100,15 @@ def http(broker: Broker) -> Iterator[Http]:
     settings = {"NEURON_BROKER_URL": broker.url, "NEURON_LEASE_SECONDS": "2"}
     with running(settings) as stack, Http(stack.url) as session:
         yield session
+
+
+def test_the_messages_that_wait_are_counted(broker: Broker) -> None:
+    publisher = queue.make_publisher(Settings(broker_url=broker.url))
+    assert queue.waiting(publisher) == 0
+    for _ in range(3):
+        assert queue.publish(publisher, "0" * 32)
+    eventually(lambda: queue.waiting(publisher) == 3, "they are in the queue")
+    publisher.close()
 
 
 def test_jobs_are_trained(http: Http) -> None:

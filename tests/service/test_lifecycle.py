@@ -6,16 +6,18 @@ import signal
 import struct
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import orjson
 import pytest
 import requests
 
-from shared.job import JobRequest
+from shared.job import JobRequest, Status
 from shared.observation import observe
 from shared.settings import Settings
-from shared.store import ENDED, Store
+from shared.store import DUE, ENDED, Store
 from standalone.stack import Stack
 from tests.conftest import Http, children, eventually, kill_children, running
 from tests.service.test_jobs import LONG, SMALL
@@ -112,6 +114,49 @@ def test_a_job_that_waited_long_is_taken_before_newer_ones_of_higher_priority(
         store.cancel(job_id)
     two_minutes = 120_000
     assert place["high"] < place["low"] < place["high"] + two_minutes + 1_000
+
+
+def test_a_job_that_changes_its_status_is_missing_from_no_list_of_both(lonely: Store) -> None:
+    job_id, _ = lonely.accept(JobRequest.model_validate(SMALL))
+    listed = Event()
+
+    def change() -> None:
+        while not listed.is_set():
+            lonely.pause(job_id)
+            lonely.resume(job_id)
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        both = [Status.QUEUED, Status.PAUSED]
+        found = [len(lonely.list_jobs(statuses=both, limit=1).jobs) for _ in range(200)]
+        listed.set()
+        changing.result()
+    assert found == [1] * 200
+
+
+def test_pausing_again_and_again_loses_no_worker(lonely: Store) -> None:
+    job_id, _ = lonely.accept(JobRequest.model_validate(SMALL))
+    for number in range(lonely.settings.max_claims + 1):
+        assert lonely.claim(f"attempt {number}")
+        lonely.pause(job_id)
+        assert lonely.resume(job_id).status is Status.QUEUED
+
+
+def test_workers_are_told_again_of_no_more_jobs_than_lost_their_message(lonely: Store) -> None:
+    jobs = {lonely.accept(JobRequest.model_validate(SMALL))[0] for _ in range(4)}
+    for messages, told in ((4, 0), (5, 0), (1, 3), (0, 4)):
+        lonely.redis.zadd(DUE, dict.fromkeys(jobs, 0))
+        assert len(lonely.sweep(lambda: messages)) == told  # noqa: B023
+    claim = lonely.claim("attempt")
+    assert claim
+    taken_back = eventually(lambda: lonely.sweep(lambda: 99), "the lease is over")
+    assert taken_back == [claim.job_id], "its message is used up, whatever waits"
+
+
+def test_every_thread_of_a_process_finds_a_connection(lonely: Store) -> None:
+    pool, threads = lonely.redis.connection_pool, 128
+    for connection in [pool.get_connection() for _ in range(threads)]:
+        pool.release(connection)
 
 
 def test_a_job_that_trains_longer_than_its_limit_fails(http: Http) -> None:

@@ -3,19 +3,16 @@
 import json
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.notes import SECONDS
 from shared.job import JobRequest, Status
 from shared.observation import Observation, observe
-from shared.settings import Settings
 from shared.store import Store
 from standalone.stack import Stack
 from tests.conftest import Http, eventually, kill_children
@@ -177,16 +174,6 @@ def is_back(http: Http, api: psutil.Process, old: set[psutil.Process]) -> bool:
         return len(children) >= 2 and not set(children) & old and http.get("/readyz").ok
     except (OSError, psutil.NoSuchProcess):
         return False
-
-
-@pytest.fixture
-def lonely(stack: Stack) -> Iterator[Store]:
-    """A store without workers, in another database of the same Redis."""
-    store = Store(Settings(redis_url=f"{stack.redis_url}?db=7", lease_seconds=0.5))
-    store.redis.flushdb()
-    yield store
-    store.redis.flushdb()
-    store.redis.close()
 
 
 def test_a_queue_that_nobody_serves_grows_and_ages(lonely: Store) -> None:
