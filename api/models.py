@@ -12,7 +12,7 @@ from api.predict import EpochNumber
 from api.problems import FieldError, Problem
 from api.representation import answer, moment
 from api.services import services
-from shared.errors import ModelNotFound
+from shared.errors import ModelNotFound, ModelVersionNotFound
 from shared.models import Version, is_name
 
 blueprint = Blueprint("models", __name__, url_prefix="/v1/models")
@@ -123,10 +123,12 @@ def get_model(name: str) -> Response:
 def roll_back(name: str) -> Response:
     """The model; 409 if nothing was served before, 412 if it was changed at the same time."""
     wanted, _ = body(RollbackRequest)
-    current, _ = _visible(name)
+    current, versions = _visible(name)
     number = wanted.version or current.before
     if not number:
         raise Problem(409, f"Nothing was served before version {current.number} of {name}.")
+    if all(version.number != number for version in versions):
+        raise ModelVersionNotFound(name, number)
     expected = None if wanted.version else current.number
     services().models.select(name, number, expected=expected)
     return answer(_with_history(name))
@@ -142,10 +144,16 @@ def delete_model(name: str) -> Response:
 
 
 def _visible(name: str) -> tuple[Version, list[Version]]:
+    """The current version and the kept ones, of which an admin may have put some of others' jobs.
+
+    Raises:
+        ModelNotFound
+    """
     current, versions = services().models.get(name)
-    if visible_owner() not in (None, current.source.owner):
+    owner = visible_owner()
+    if owner not in (None, current.source.owner):
         raise ModelNotFound(name)
-    return current, versions
+    return current, [version for version in versions if owner in (None, version.source.owner)]
 
 
 def _with_history(name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
-from flask import Response, url_for
+from flask import Response, request, url_for
 from pydantic import BaseModel, Field
 
 from shared.job import Demo, JobError, Priority, Record, Specification, Status, WebhookState
@@ -65,8 +65,8 @@ class Job(BaseModel):
 
 
 def job_url(job_id: str) -> str:
-    """Where the job is."""
-    return url_for("jobs.get_job", job_id=job_id, _external=True)
+    """Where the job is; only the path if the client does not say by which name it came."""
+    return url_for("jobs.get_job", job_id=job_id, _external=bool(request.host))
 
 
 def job(record: Record) -> dict[str, Any]:

@@ -15,8 +15,9 @@ local entry = redis.call('HGET', KEYS[2], ARGV[3])
 if not entry then
   return 'no version'
 end
-local id = cjson.decode(entry:match('^[^\n]*')).job_id
-redis.call('HSET', KEYS[3], 'version', ARGV[3], 'source', id .. ' ' .. entry:match('\n(.*)$'))
+local header = cjson.decode(entry:match('^[^\n]*'))
+local source = header.job_id .. ' ' .. entry:match('\n(.*)$')
+redis.call('HSET', KEYS[3], 'version', ARGV[3], 'owner', header.owner, 'source', source)
 redis.call('HSET', KEYS[1], ARGV[1], entry)
 redis.call('INCR', KEYS[4])
 return 'selected'

@@ -274,6 +274,21 @@ def test_lists_show_ones_own_jobs_and_admins_all(service: Keys, job: Any) -> Non
     assert theirs.get("/v1/jobs").json()["jobs"] == []
 
 
+def test_a_model_shows_only_versions_of_ones_own_jobs(service: Keys, job: Any) -> None:
+    mine, theirs, admin = map(service.of, ("research", "other", "admin"))
+    foreign = theirs.run_job(SMALL)["id"]
+    path = "/v1/models/handed-over"
+    assert mine.put(path, json={"job_id": job["id"]}).ok
+    assert admin.put(path, json={"job_id": foreign}).ok
+    check_problem(mine.get(path), 404)
+    assert [each["version"] for each in theirs.get(path).json()["versions"]] == [2]
+    for body in ({}, {"version": 1}):
+        check_problem(theirs.post(f"{path}/rollback", json=body), 404)
+    assert len(admin.post(f"{path}/rollback", json={}).json()["versions"]) == 2
+    assert mine.get(path).json()["version"] == 1
+    check_problem(theirs.put(path, json={"job_id": foreign}), 409)
+
+
 def test_an_idempotency_key_is_each_owners_own(service: Keys) -> None:
     headers = {"Idempotency-Key": "same"}
     made = {
@@ -439,6 +454,11 @@ def test_without_keys_a_foreign_host_name_is_refused(http: Http, host: str) -> N
 )
 def test_without_keys_loopback_names_are_the_services(http: Http, host: str) -> None:
     assert http.get("/v1/jobs", headers={"Host": host}).status_code == 200
+
+
+def test_a_client_that_names_no_host_gets_paths(http: Http) -> None:
+    job = http.post("/v1/jobs", json=SMALL, headers={"Host": ""}).json()
+    assert job["url"] == f"/v1/jobs/{job['id']}"
 
 
 def test_without_keys_the_service_does_not_listen_to_other_machines() -> None:
