@@ -17,7 +17,7 @@ from api.inference import find_for, inferred
 from api.metrics import count_prediction
 from api.observed import JOB_ID, ROUTE
 from api.oip import read
-from api.predict import JSON, check_rows, model_for, predicted
+from api.predict import JSON, check_rows, model_for, predicted, wants_npy
 from api.problems import respond
 from api.reading import SMALL, Inputs, fast_inputs
 from api.scopes import Scope
@@ -83,6 +83,8 @@ class FastLane:
         path = _PREDICT.fullmatch(environ["PATH_INFO"])
         inputs = path and environ.get("CONTENT_TYPE") == JSON and fast_inputs(body)
         if not path or not isinstance(inputs, Inputs) or (path[1] and inputs.epoch):
+            return None
+        if wants_npy(environ):
             return None
         environ[ROUTE] = f"/v1/{'models/<name>' if path[1] else 'jobs/<job_id>'}/predict"
         visitor = self._access.admit(environ, Scope.PREDICT)

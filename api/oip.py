@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from api.arithmetic import Floats
 from api.parsing import parse_json
 from api.problems import Problem
-from api.reading import SMALL, Rows, check_tokens, lossless, nested_structure, numbers
+from api.reading import (
+    SMALL,
+    Rows,
+    check_numbers,
+    check_tokens,
+    lossless,
+    nested_structure,
+    numbers,
+)
 
 INPUT, OUTPUT, ERROR_BOUND = "input", "output", "error_bound"
 OUTPUTS = (OUTPUT, ERROR_BOUND)
@@ -74,6 +82,13 @@ def read(body: bytes, json_length: str | None, input_size: int) -> InferRequest:
     Raises:
         Problem: 400
     """
+    try:
+        return _read(body, json_length, input_size)
+    except RecursionError:
+        raise _bad("The request is nested too deeply.") from None
+
+
+def _read(body: bytes, json_length: str | None, input_size: int) -> InferRequest:
     end = _json_end(body, json_length)
     value = _parse(body if end == len(body) else body[:end])
     if not value.keys() <= _FIELDS:
@@ -125,6 +140,7 @@ def _strings(value: Any) -> int:
 
 def _parse_large(text: bytes) -> Any | None:
     """JSON with one long array of numbers, which is cut out and left for later."""
+    check_numbers(text)
     found = _DATA.match(text, max(text.find(b'"data"'), 0))
     if not found:
         return None

@@ -20,6 +20,8 @@ from shared.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
 LONGEST_NUMBER = 400
+#: Explaining what is wrong with more would take seconds.
+MOST_MEMBERS = 1_000
 
 
 class _NotStrict(ValueError):
@@ -74,6 +76,8 @@ def parse_json(body: bytes) -> Any:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value: dict[str, Any] = {}
+    if len(pairs) > MOST_MEMBERS:
+        raise _NotStrict(f"an object has more than {MOST_MEMBERS} members")
     for name, item in pairs:
         if name in value:
             raise _NotStrict(f"the key {name[:40]!r} appears twice in one object")

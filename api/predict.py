@@ -1,13 +1,14 @@
 """Predictions: the weights of a job or of a named model add numbers."""
 
 import io
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import orjson
 from flask import Blueprint, Response, request
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from api.access import Visitor, visitor
 from api.arithmetic import Floats, SumTooLarge, forward, forward_few
@@ -33,7 +34,9 @@ class ModelPredictRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    inputs: list[list[Number]] = Field(min_length=1, description="rows of `input_size` numbers")
+    inputs: Annotated[list[Annotated[list[Number], FailFast()]], FailFast()] = Field(
+        min_length=1, description="rows of `input_size` numbers"
+    )
 
 
 class PredictRequest(ModelPredictRequest):
@@ -96,6 +99,8 @@ def predict(job_id: str) -> Response:
     wanted = query(PredictQuery)[0]
     with turn():
         rows, epoch = _inputs(PredictRequest)
+        if epoch and wanted.epoch:
+            raise Problem(400, "The epoch stands in the query and in the body.")
         served = services().served_jobs.get(job_id, wanted.epoch or epoch)
         return _answer(served, rows, wanted.explain)
 
@@ -218,11 +223,13 @@ def predicted(
 def _answer(served: Served, rows: Rows, explain: bool) -> Response:
     outputs, bounds = predicted(served, rows)
     count_prediction(len(rows))
-    if not isinstance(rows, list) and _wants_npy():
-        return _npy(served, np.stack([outputs, bounds]))
+    weighted = _weighted(rows, served.source.weights) if explain else None
+    if wants_npy(request.environ):
+        more = () if weighted is None else np.asarray(weighted).T
+        return _npy(served, np.stack([outputs, bounds, *more]))
     value = {**served.described(), "outputs": outputs, "error_bounds": bounds}
-    if explain:
-        value["weighted_inputs"] = _weighted(rows, served.source.weights)
+    if weighted is not None:
+        value["weighted_inputs"] = weighted
     return Response(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), content_type=JSON)
 
 
@@ -243,9 +250,10 @@ def _weighted(rows: Rows, weights: tuple[float, ...]) -> list[list[float]] | NDA
     return np.ascontiguousarray(rows * np.array(weights))
 
 
-def _wants_npy() -> bool:
-    accepted = request.headers.get("Accept", "")
-    sent = request.environ.get("CONTENT_TYPE") == NPY
+def wants_npy(environ: Mapping[str, Any]) -> bool:
+    """Whether the answer is to be a NumPy file: as the client accepts, else as it asks."""
+    accepted = environ.get("HTTP_ACCEPT", "")
+    sent = environ.get("CONTENT_TYPE") == NPY
     return NPY in accepted or (sent and JSON not in accepted)
 
 

@@ -28,6 +28,8 @@ SMALL = 2_048
 #: Larger bodies take turns, so that memory is bounded.
 LARGE = 1_000_000
 TURNS, TURN_SECONDS = 4, 5.0
+#: What 100,000 rows of 64 inputs have; parsing more would take gigabytes.
+HUGE, MOST_NUMBERS = 10_000_000, 6_400_000
 #: The strict parser makes objects of everything: it gets no body with more commas and brackets.
 MOST_TOKENS = 1_000_000
 _turns = BoundedSemaphore(TURNS)
@@ -118,6 +120,7 @@ def _are_rows(rows: Any) -> bool:
 
 
 def _many_inputs(body: bytes) -> Inputs | None:
+    check_numbers(body)
     head = _HEAD.match(body)
     tail = head and _TAIL.fullmatch(body, body.rfind(b"]") + 1)
     if not head or not tail:
@@ -163,6 +166,16 @@ def nested_structure(shape: tuple[int, ...]) -> bytes:
     return structure
 
 
+def check_numbers(body: bytes) -> None:
+    """Refuse JSON with more numbers than a call may have, before anything is made of them.
+
+    Raises:
+        Problem: 413
+    """
+    if len(body) > HUGE and body.count(b",") >= MOST_NUMBERS:
+        raise Problem(413, f"This service takes at most {MOST_NUMBERS} numbers in JSON.")
+
+
 def check_tokens(body: bytes) -> None:
     """Refuse what would take much memory to explain.
 
@@ -202,8 +215,8 @@ def _npy_header(body: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]
         shape, fortran, kind = read(file)
     except Exception:  # NumPy lets its tokenizer's and parser's own out
         raise Problem(400, "The body is not a NumPy file (.npy, version 1 or 2).") from None
-    if any(type(size) is not int or size < 0 for size in shape):
-        raise Problem(400, "The body is not a NumPy file: its shape is wrong.")
+    if any(type(size) is not int or size < 1 for size in shape):
+        raise Problem(400, "The array must have at least one row and one input.")
     return shape, fortran, kind, file.tell()
 
 

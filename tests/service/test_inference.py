@@ -235,6 +235,7 @@ LARGE = json.dumps(request([1] * 4000, [2000, 2])).encode()
         LARGE.replace(b'"data"', b'"data":[3,4],"data"'), LARGE.replace(b"1, 1]", b"1, 1]]"),
         LARGE.replace(b'"data"', b'"parameters":{"data":[1]},"x"'),
         LARGE.replace(b"1, 1]", b"1, [1"), b'{"inputs":' + b"[" * 100_000,
+        b'{"inputs":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
     ],
     ids=lambda body: repr(body[-20:]),
 )  # fmt: skip

@@ -225,6 +225,21 @@ def test_a_numpy_file_can_be_answered_in_json_and_name_an_epoch(http: Http, job:
     answer = http.post(path, data=npy([ROW]), headers={**NPY, "Accept": "application/json"})
     assert answer.json()["outputs"] == [Neuron(job["epochs"][1]["weights"]).forward(ROW)]
     assert answer.json()["epoch"] == 2
+    twice = http.post(path, json={"inputs": [ROW], "epoch": 1})
+    assert "query" in check_problem(twice, 400)["detail"]
+
+
+def test_a_numpy_file_is_answered_to_whom_accepts_it_and_explained(http: Http, job: Any) -> None:
+    path, accepting = f"/v1/jobs/{job['id']}/predict", {"Accept": "application/x-npy"}
+    answers = [
+        http.post(path, json={"inputs": [ROW] * rows}, headers=accepting).content
+        for rows in (1, 1_000)
+    ]
+    answers.append(http.post(f"{path}?explain=true", data=npy([ROW]), headers=NPY).content)
+    small, large, explained = (np.load(io.BytesIO(answer)) for answer in answers)
+    assert np.array_equal(large, np.repeat(small, 1_000, axis=1))
+    weighted = [x * w for x, w in zip(ROW, job["weights"], strict=True)]
+    assert explained[:, 0].tolist() == [*small[:, 0], *weighted]
 
 
 def test_too_many_rows_are_413(http: Http, job: Any) -> None:
@@ -242,7 +257,15 @@ def test_a_large_body_that_is_wrong_is_refused_cheaply(http: Http, job: Any) -> 
     path = f"/v1/jobs/{job['id']}/predict"
     json_type = {"Content-Type": "application/json"}
     huge = b'{"inputs":[' + b"[1]," * 8_000_000 + b"[1,2]]}"
-    check_problem(http.post(path, data=huge, headers=json_type), 400)
+    assert (
+        "6400000 numbers"
+        in check_problem(http.post(path, data=huge, headers=json_type), 413)["detail"]
+    )
+    words = b'{"inputs":[' + b'["a"],' * 90_000 + b"[1]]}"
+    assert len(check_problem(http.post(path, data=words, headers=json_type), 422)["errors"]) == 1
+    check_problem(
+        http.post(path, json={"inputs": [ROW]} | dict.fromkeys(map(str, range(1_000)))), 400
+    )
     rows = b'{"inputs":[' + b"[1,2]," * 90_000 + b"[1]]}"
     problem = check_problem(http.post(path, data=rows, headers=json_type), 422)
     assert problem["errors"][0]["pointer"] == "/inputs/90000"

@@ -139,6 +139,7 @@ def test_numpy_files_are_read(kind: str, version: tuple[int, int]) -> None:
         (npy(np.array([[2**53 + 1, 1]])), 422),
         (npy(np.array([[2**64 - 1, 1]], dtype="u8")), 422),
         (npy(np.zeros((2, 2))).replace(b"(2, 2)", b"(-2,2)"), 400),
+        (npy(np.zeros((0, 2))).replace(b"2), }" + b" " * 18, b"9223372036854775808), }"), 400),
     ],
 )
 def test_bad_numpy_files_are_refused(body: bytes, status: int) -> None:
