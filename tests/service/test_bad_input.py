@@ -149,7 +149,9 @@ def test_duplicate_keys_and_many_errors_are_cheap(http: Http) -> None:
     keys = [f'"{i:x}":1' for i in range(60_000)]
     twice = "{" + ",".join([*keys, '"ea5f":1']) + "}"
     check_problem(http.post("/v1/jobs", data=twice, headers=JSON, timeout=5), 400)
-    unknown = http.post("/v1/jobs", data="{" + ",".join(keys) + "}", headers=JSON, timeout=5)
+    many = http.post("/v1/jobs", data="{" + ",".join(keys) + "}", headers=JSON, timeout=5)
+    assert "1000 members" in check_problem(many, 400)["detail"]
+    unknown = http.post("/v1/jobs", json=dict.fromkeys(keys[:1_000]))
     check_problem(unknown, 422)
     assert len(unknown.content) < 20_000
 

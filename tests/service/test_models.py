@@ -257,15 +257,11 @@ def test_a_large_body_that_is_wrong_is_refused_cheaply(http: Http, job: Any) -> 
     path = f"/v1/jobs/{job['id']}/predict"
     json_type = {"Content-Type": "application/json"}
     huge = b'{"inputs":[' + b"[1]," * 8_000_000 + b"[1,2]]}"
-    assert (
-        "6400000 numbers"
-        in check_problem(http.post(path, data=huge, headers=json_type), 413)["detail"]
-    )
+    problem = check_problem(http.post(path, data=huge, headers=json_type), 413)
+    assert "6400000 numbers" in problem["detail"]
     words = b'{"inputs":[' + b'["a"],' * 90_000 + b"[1]]}"
-    assert len(check_problem(http.post(path, data=words, headers=json_type), 422)["errors"]) == 1
-    check_problem(
-        http.post(path, json={"inputs": [ROW]} | dict.fromkeys(map(str, range(1_000)))), 400
-    )
+    problem = check_problem(http.post(path, data=words, headers=json_type), 422)
+    assert [error["pointer"] for error in problem["errors"]] == ["/inputs/0/0"]
     rows = b'{"inputs":[' + b"[1,2]," * 90_000 + b"[1]]}"
     problem = check_problem(http.post(path, data=rows, headers=json_type), 422)
     assert problem["errors"][0]["pointer"] == "/inputs/90000"
