@@ -16,8 +16,9 @@ demo: .venv/runtime ## train the published run over REST and print the article's
 serve: .venv/runtime ## everything on this machine, in the foreground, on NEURON_HOST:NEURON_PORT
 	@exec $(BIN)/python -m standalone $(ARGS)
 
+# Bytecode is kept: else each of some hundred processes compiles what it imports.
 test: .venv/development ## the whole test suite
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/development ## ruff and mypy
 	$(BIN)/ruff format --check .
