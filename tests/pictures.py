@@ -93,13 +93,12 @@ def take(browser: Browser, url: str, folder: Path) -> None:
     """Take all pictures into the folder."""
     jobs = {name: _run_job(url, body) for name, body in JOBS.items()}
     options: dict[str, Any] = {"viewport": SIZE, "device_scale_factor": 2}
-    for name, find in PICTURES.items():
-        context = browser.new_context(base_url=url, reduced_motion="reduce", **options)
-        page = context.new_page()
-        found = find(page, jobs)
-        page.wait_for_load_state("networkidle")
-        found.screenshot(path=folder / f"{name}.png")
-        context.close()
+    with browser.new_context(base_url=url, reduced_motion="reduce", **options) as context:
+        for name, find in PICTURES.items():
+            page = context.new_page()
+            found = find(page, jobs)
+            page.wait_for_load_state("networkidle")
+            found.screenshot(path=folder / f"{name}.png")
 
 
 def _run_job(url: str, body: dict[str, Any]) -> str:
