@@ -4,14 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from standalone.stack import Stack
-from tests.conftest import Http
+from tests.conftest import Http, children
 from tests.service.test_jobs import SMALL
 
 #: Random requests of each operation and body type, beside those at the bounds of its schema.
-EXAMPLES = 8
+EXAMPLES = 3
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_schema_conformance,response_headers_conformance,negative_data_rejection,"
@@ -33,11 +31,13 @@ exclude-method = "DELETE"
 """
 
 
-@pytest.mark.timeout(180)
 def test_every_answer_is_as_the_document_says(stack: Stack, http: Http, tmp_path: Path) -> None:
     job = http.run_job(SMALL)["id"]
     assert http.put("/v1/models/documented", json={"job_id": job}).status_code == 201
     http.await_model("documented")
+    trainers = children(stack, "worker")
+    for trainer in trainers:
+        trainer.suspend()  # many of the jobs would train for hours
     file = tmp_path / "schemathesis.toml"
     file.write_text(CONFIGURATION.format(job=job, model="documented"))
     ran = subprocess.run(
@@ -52,6 +52,8 @@ def test_every_answer_is_as_the_document_says(stack: Stack, http: Http, tmp_path
     while jobs := http.get("/v1/jobs?status=queued&status=running&status=paused").json()["jobs"]:
         for each in jobs:
             http.post(f"/v1/jobs/{each['id']}/cancel")
+    for trainer in trainers:
+        trainer.resume()
     http.delete("/v1/models/documented")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "No test cases were generated" not in ran.stdout
