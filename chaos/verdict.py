@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import orjson
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from chaos.expected import Expected, Json, expected, without_duration
 from chaos.workload import ENDS, Ledger, Promise
@@ -47,6 +49,8 @@ def judge(ledger: Ledger, store: Store, url: str) -> Verdict:
     verdict = Verdict(violations=list(ledger.violations))
     with requests.Session() as session:
         session.trust_env = False
+        # A service that recovers, or a machine that is busy, may say 503 now and then.
+        session.mount("http://", HTTPAdapter(max_retries=Retry(20, status_forcelist=[503])))
         for promise in list(ledger.promises.values()):
             _judge_job(promise, store, f"{url}/v1/jobs/{promise.job_id}", session, verdict)
     verdict.violations += _unknown_jobs(store, ledger.promises.keys())

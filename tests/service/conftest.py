@@ -58,7 +58,7 @@ class Doomed:
         """The id of a job that is acknowledged at once."""
         try:
             answer = self.http.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
-        except requests.ConnectionError:
+        except requests.RequestException:
             return None
         if answer.status_code != 202:
             return None
@@ -66,20 +66,17 @@ class Doomed:
         self.ledger.promises[job_id] = Promise(key, body, job_id)
         return job_id
 
-    def wait_for_end(self, job_id: str) -> dict[str, Any]:
-        def look() -> Any:
-            job = self.http.get(f"/v1/jobs/{job_id}").json()
-            return job if job["ended_at"] else None
-
-        job: dict[str, Any] = eventually(look, "the end", 25)
-        return job
+    def all_met(self) -> bool:
+        """Whether no point is left."""
+        found: list[Any] = json.loads(self._points.read_text())
+        return found == []
 
     def check(self) -> None:
         """All points were met, and every promise was kept."""
         # A point after a write is passed a moment after others can see what was written.
-        eventually(lambda: json.loads(self._points.read_text()) == [], "all points are met")
+        eventually(self.all_met, "all points are met")
         for job_id in self.ledger.promises:
-            self.wait_for_end(job_id)
+            self.http.await_end(job_id)
         assert judge(self.ledger, self.store, self.service.url).violations == []
 
 

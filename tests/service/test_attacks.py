@@ -10,6 +10,7 @@ import pickle
 import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
+from benchmarks.serving import one_process
 from shared.models import REVISION
 from shared.queue import TRAIN
 from shared.settings import Settings
@@ -99,7 +101,7 @@ class Guarded(Keys):
         """The answer to the attack, on a connection of its own, from a loopback address."""
         host = urlsplit(self.stack.url)
         address = (host.hostname or "", host.port or 0)
-        with socket.create_connection(address, 20, source_address=(source, 0)) as connection:
+        with socket.create_connection(address, 60, source_address=(source, 0)) as connection:
             with suppress(OSError):  # refused before all of it was sent
                 connection.sendall(attack.text(self.names))
             if not attack.status:
@@ -118,7 +120,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         "other": add(file, "other", "train", "predict"),
     }
     settings = {"NEURON_API_KEYS_FILE": str(file), "NEURON_MAX_KEY_FAILURES": str(FAILURES)}
-    with running(settings) as stack:
+    with running(settings, programs=one_process) as stack:
         yield Guarded(stack, file, keys)
 
 
@@ -312,8 +314,13 @@ def test_a_request_id_that_is_none_is_replaced(guarded: Guarded, value: str) -> 
 def test_trying_keys_is_limited_by_address_and_right_keys_pass(guarded: Guarded) -> None:
     look = Attack("", 200, "/v1/jobs", b"", method="GET")
     wrong = replace(look, key="wrong")
+    began = time.monotonic()
     tried = [guarded.send(wrong, "127.0.0.9") for _ in range(FAILURES + 3)]
-    assert [status for status, _, _ in tried] == [401] * FAILURES + [429] * 3
+    forgiven = int((time.monotonic() - began) * FAILURES / 60)
+    statuses = [status for status, _, _ in tried]
+    assert statuses[:FAILURES] == [401] * FAILURES
+    assert statuses.count(429) >= 3 - forgiven
+    tried = [one for one in tried if one[0] == 429]
     assert 1 <= int(tried[-1][1]["Retry-After"]) <= 60
     assert guarded.send(look, "127.0.0.9")[0] == 200
     assert guarded.send(replace(look, key=None), "127.0.0.9")[0] == 401
@@ -396,7 +403,7 @@ def test_what_others_wrote_around_the_queue_harms_nothing(guarded: Guarded) -> N
     assert guarded.of("research").run_job(SMALL)["status"] == "succeeded"
     assert worker.deaths == 0
     worker.send(signal.SIGKILL)  # one that starts looks through what was left behind
-    eventually(lambda: not redis.zcard("unacked_index"), "the garbage is gone", 30)
+    eventually(lambda: not redis.zcard("unacked_index"), "the garbage is gone")
     assert guarded.of("research").run_job(SMALL)["status"] == "succeeded"
     assert worker.deaths == 1
     redis.delete("_kombu.binding.neuron")

@@ -64,10 +64,10 @@ def test_a_verification_names_its_job_and_succeeds(neuron: NeuronClient) -> None
 def test_a_failed_job_can_be_retried(neuron: NeuronClient) -> None:
     job = neuron.create_job(**LONG, time_limit_seconds=0.01)
     with pytest.raises(JobFailed):
-        neuron.wait(job.id, timeout=30)
+        neuron.wait(job.id, timeout=60)
     neuron.retry(job.id)
     with pytest.raises(JobFailed):
-        neuron.wait(job.id, timeout=30)
+        neuron.wait(job.id, timeout=60)
     told = [event.status for event in neuron.watch(job.id) if isinstance(event, StatusEvent)]
     assert told.count("failed") == 2
 

@@ -19,10 +19,16 @@ from standalone.stack import Stack
 from tests.conftest import Http, eventually, kill_children, running
 from tests.reference import GOLDEN, specification
 from tests.service.test_jobs import LONG, SMALL
+from tests.service.test_redis_away import soon
 
 SSE = {"Accept": "text/event-stream"}
 #: Of the service with small limits: streams of each of its two processes, seconds.
 STREAMS, HEARTBEAT = 2, 0.5
+#: A second of training.
+TWELVE: dict[str, Any] = {
+    "dataset": {"training_size": 10_000_000, "generator": "pcg64"},
+    "hyperparameters": {"epochs": 12},
+}
 #: A job with so much to tell that no socket buffer holds it.
 TALKATIVE: dict[str, Any] = {
     "dataset": {"training_size": 1, "test_size": 1, "input_size": 64},
@@ -216,13 +222,12 @@ def test_what_is_not_the_id_of_an_event_is_refused(http: Http, bad: str) -> None
 
 
 def test_a_silent_stream_says_that_it_lives(small: Http, quiet_small_job: str) -> None:
-    beats: list[float] = []
+    began, beats = time.monotonic(), 0
     with stream(small, quiet_small_job) as response:
         lines = response.iter_lines(1)
-        while len(beats) < 3:
-            if next(lines) == b": heartbeat":
-                beats.append(time.monotonic())
-    assert beats[2] - beats[0] >= 1.5 * HEARTBEAT
+        while beats < 3:
+            beats += next(lines) == b": heartbeat"
+    assert time.monotonic() - began >= 3 * HEARTBEAT, "only when it was silent"
 
 
 def connect(stack: Stack, path: str) -> socket.socket:
@@ -278,7 +283,7 @@ def test_clients_that_go_away_free_their_streams(
     small_stack: Stack, small: Http, quiet_small_job: str
 ) -> None:
     talkative = make_job(small, TALKATIVE)
-    eventually(lambda: small.get(talkative).json()["status"] == "succeeded", "the job ends", 30)
+    eventually(lambda: small.get(talkative).json()["status"] == "succeeded", "the job ends")
     for path in (quiet_small_job, talkative, quiet_small_job):
         with ExitStack() as exits:
             take_all(small_stack, path, exits)
@@ -316,13 +321,13 @@ def test_500_idle_clients_that_never_read_leave_the_service_responsive(
     stack: Stack, http: Http, quiet_job: str
 ) -> None:
     talkative = make_job(http, TALKATIVE)
-    eventually(lambda: http.get(talkative).json()["status"] == "succeeded", "the job ends", 30)
+    eventually(lambda: http.get(talkative).json()["status"] == "succeeded", "the job ends")
     usual = ninth_decile(stack, quiet_job)
     with ExitStack() as exits:
         for path in [talkative] * 20 + [quiet_job] * 480:
             exits.enter_context(connect(stack, path))
         eventually(lambda: stream(http, quiet_job).status_code == 503, "all streams are taken")
-        assert ninth_decile(stack, quiet_job) < usual + 0.25
+        eventually(lambda: ninth_decile(stack, quiet_job) < usual + 0.25, "answers as usual")
         assert http.run_job(SMALL)["status"] == "succeeded"
 
     def reopened() -> bool:
@@ -349,7 +354,7 @@ def kill_redis(stack: Stack) -> None:
 def test_watch_survives_the_death_of(
     kill: Callable[[Stack], None], small_stack: Stack, small: Http
 ) -> None:
-    path = make_job(small, {**LONG, "hyperparameters": {"epochs": 12}})
+    path = make_job(small, TWELVE)
     seen, killed = [], False
     with NeuronClient(small_stack.url) as client:
         for event in client.watch(path.rpartition("/")[2]):
@@ -375,9 +380,7 @@ def test_a_stream_ends_when_redis_does_not_answer_and_none_begins(
     try:
         assert all(message.type == "status" for message in told)
         with Http(small_stack.url) as other:
-            answer = stream(other, quiet_small_job)
-        assert answer.status_code == 503
-        assert answer.elapsed.total_seconds() < 3
+            assert soon(lambda: stream(other, quiet_small_job)).status_code == 503
     finally:
         redis.send(signal.SIGCONT)
     eventually(lambda: small.get("/readyz").ok, "Redis answers")

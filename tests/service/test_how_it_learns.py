@@ -37,7 +37,7 @@ def printed(stack: Stack) -> list[str]:
         ["bash", "-c", script],
         cwd=ROOT,
         env={"NEURON_URL": stack.url, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True,
     )  # fmt: skip
     return ran.stdout.split("\0")[:-1]
 

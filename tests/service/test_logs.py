@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from benchmarks.serving import one_process
 from standalone.stack import Stack
 from tests.conftest import Http, eventually, running
 from tests.service.test_jobs import SMALL
@@ -120,7 +121,7 @@ def test_request_and_training_are_spans_of_the_clients_trace(collector: Collecto
         "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
     }
-    with running(settings) as stack, Http(stack.url) as http:
+    with running(settings, programs=one_process) as stack, Http(stack.url) as http:
         headers = {"Prefer": "wait=20", **TRACEPARENT}
         job_id = http.post("/v1/jobs", json=SMALL, headers=headers).json()["id"]
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.notes import SECONDS
 from shared.job import JobRequest, Status
 from shared.observation import Observation, observe
 from shared.store import Store
@@ -46,23 +44,26 @@ def scrape(http: Http) -> Metrics:
     return Metrics(answer.text)
 
 
+#: So many requests on connections of their own meet both processes.
+PROBES = 25
+
+
 def settled(http: Http) -> Metrics:
-    """A scrape after which both processes have counted what they answered before."""
-    scrapes: list[tuple[float, Metrics]] = []
+    """A scrape after which both processes have counted what they answered before.
 
-    def unchanged() -> bool:
-        now = time.monotonic()
-        scrapes.append((now, scrape(http)))
-        past = [counts(seen) for moment, seen in scrapes if moment < now - 2 * SECONDS]
-        return counts(scrapes[-1][1]) in past[-1:]
+    Each counts in the order of its answers: when these last requests are counted, all are.
+    """
 
-    eventually(unchanged, "all counted")
-    return scrapes[-1][1]
+    def probes(seen: Metrics) -> float:
+        return seen("neuron_requests_total", route="/v1/jobs", method="OPTIONS")
 
-
-def counts(seen: Metrics) -> list[Any]:
-    names = ("neuron_requests_total", "neuron_requests_in_flight", "neuron_predictions_total")
-    return [s for s in seen.samples if s.name in names and s.labels.get("route") != "/metrics"]
+    before = probes(scrape(http))
+    for _ in range(PROBES):
+        http.options("/v1/jobs", headers={"Connection": "close"})
+    found: Metrics = eventually(
+        lambda: probes(seen := scrape(http)) >= before + PROBES and seen, "all are counted"
+    )
+    return found
 
 
 def ask(url: str, count: int) -> int:
@@ -124,19 +125,20 @@ def test_predictions_and_their_rows_are_counted(http: Http) -> None:
 
 
 def test_jobs_are_counted_once_each_with_how_they_ended(http: Http) -> None:
+    eventually(lambda: scrape(http)("neuron_jobs_open") == 0, "what others left has ended")
     before = scrape(http)
     assert http.run_job(SMALL)["status"] == "succeeded"
     assert http.run_job(DIVERGES)["error"]["code"] == "diverged"
     job = http.post("/v1/jobs", json=LONG).json()
-    http.post(f"/v1/jobs/{job['id']}/cancel")
+    epochs = http.post(f"/v1/jobs/{job['id']}/cancel").json()["progress"]["epoch"]
     after = scrape(http)
 
     def grown(name: str, **labels: str) -> float:
         return after(name, **labels) - before(name, **labels)
 
     assert grown("neuron_jobs_accepted_total") == 3
-    assert grown("neuron_epochs_committed_total") == 3
-    assert grown("neuron_training_steps_total") == 300
+    assert grown("neuron_epochs_committed_total") == 3 + epochs
+    assert grown("neuron_training_steps_total") == 300 + epochs * LONG["dataset"]["training_size"]
     for labels in (
         {"status": "succeeded"}, {"status": "cancelled"}, {"status": "failed", "code": "diverged"}
     ):  # fmt: skip
@@ -154,14 +156,14 @@ def test_a_killed_process_takes_its_streams_along_but_not_its_counts(
     with http.get(f"{path}/events", headers={"Accept": "text/event-stream"}, stream=True) as live:
         lines = live.iter_lines()  # it would end the stream when nobody holds it
         assert next(lines)
+        eventually(lambda: scrape(http)("neuron_open_streams") == 1, "only this one is open")
         before = settled(http)
-        assert before("neuron_open_streams") == 1
         api = psutil.Process(stack.process("api").pid)
         killed = set(kill_children(stack, "api"))
-        eventually(lambda: is_back(http, api, killed), "new processes", 20)
+        eventually(lambda: is_back(http, api, killed), "new processes")
     after = settled(http)
     assert after("neuron_open_streams") == 0
-    assert after("neuron_requests_in_flight") == 1
+    eventually(lambda: scrape(http)("neuron_requests_in_flight") == 1, "only the scrape itself")
     for labels in ({"route": "/v1/jobs"}, {"status": "4xx"}):
         name = "neuron_requests_total"
         assert after(name, **labels) >= before(name, **labels) > 0
@@ -194,7 +196,7 @@ def test_a_queue_that_nobody_serves_grows_and_ages(lonely: Store) -> None:
 
 def test_a_lost_worker_is_missed_and_its_job_counted_as_recovered(lonely: Store) -> None:
     lonely.accept(JobRequest())
-    lonely.announce_worker("host:1", 0.2)
+    lonely.announce_worker("host:1", 60)
     assert observe(lonely).workers == 1
     assert lonely.workers("host") == 1
     assert lonely.workers("other") == 0
@@ -202,17 +204,20 @@ def test_a_lost_worker_is_missed_and_its_job_counted_as_recovered(lonely: Store)
     eventually(lonely.sweep, "the lease is over")
     seen = observe(lonely)
     assert seen.counters == {"accepted": 1, "claims": 1, "recoveries": 1}
+    lonely.announce_worker("host:1", 0.2)
     eventually(lambda: not observe(lonely).workers, "the worker counts as gone")
 
 
 def test_looking_costs_the_same_whatever_there_is(lonely: Store) -> None:
     for _ in range(300):
         lonely.accept(JobRequest())
-    before = commands(lonely)
-    started = time.monotonic()
-    observe(lonely)
-    assert time.monotonic() - started < 0.5
-    assert commands(lonely) - before < 50
+
+    def cost() -> int:
+        before = commands(lonely)
+        observe(lonely)
+        return commands(lonely) - before
+
+    assert min(cost() for _ in range(5)) < 50, "beside the commands of others"
 
 
 def commands(store: Store) -> int:

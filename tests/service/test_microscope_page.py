@@ -138,6 +138,7 @@ def test_it_plays_and_stops(browser: Browser, stack: Stack, plain: Any) -> None:
         step = page.get_by_role("spinbutton", name="Step")
         page.wait_for_function("field => Number(field.value) > 20", arg=step.element_handle())
         page.get_by_role("button", name="Pause").click()
+        expect(page.locator("[aria-busy]")).to_have_count(0)  # steps that were asked for before
         shows(page, 1, int(step.input_value()), "Learn")
 
 

@@ -4,19 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from benchmarks.serving import one_process
 from standalone import redis_server
 from tests.conftest import Http, eventually, running
 from tests.service.test_bad_input import check_problem
 from tests.service.test_jobs import SMALL
-from tests.service.test_lifecycle import MEDIUM, ended, results, start
+from tests.service.test_lifecycle import MEDIUM, results, start
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,14 +97,30 @@ def names_are_stale(base: str) -> bool:
     return all(status() == 503 for _ in range(10))
 
 
-def check_says_503(base: str, method: str, path: str, body: Any) -> None:
+def soon(ask: Callable[[], requests.Response]) -> requests.Response:
+    """An answer within 3 seconds; the machine may be busy once, but not each time."""
+    answers: list[requests.Response] = []
+
+    def is_soon() -> bool:
+        answers.append(ask())
+        return answers[-1].elapsed.total_seconds() < 3
+
+    eventually(is_soon, "an answer in 3 s")
+    return answers[-1]
+
+
+def check_says_503_soon(ask: Callable[[], requests.Response]) -> None:
+    answer = soon(ask)
+    problem = check_problem(answer, 503)
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "Redis" in problem["detail"] or "store" in problem["detail"]
+
+
+def check_route(base: str, method: str, path: str, body: Any) -> None:
+    given = body if method in ("POST", "PUT") else None
     with Http(base) as http:
         for _ in range(2):
-            answer = http.request(method, path, json=body if method in ("POST", "PUT") else None)
-            problem = check_problem(answer, 503)
-            assert int(answer.headers["Retry-After"]) >= 1
-            assert answer.elapsed.total_seconds() < 3, (method, path)
-            assert "Redis" in problem["detail"] or "store" in problem["detail"]
+            check_says_503_soon(lambda: http.request(method, path, json=given))
 
 
 def is_ready(http: Http) -> bool:
@@ -117,7 +135,6 @@ def expected(http: Http) -> list[dict[str, Any]]:
     return results(http, http.run_job(MEDIUM)["id"])
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", ["frozen", "killed"])
 def test_every_route_says_503_and_all_goes_on_when_redis_is_back(
     http: Http, redis: OwnRedis, expected: list[dict[str, Any]], how: str
@@ -128,16 +145,15 @@ def test_every_route_says_503_and_all_goes_on_when_redis_is_back(
     try:
         eventually(lambda: names_are_stale(http.base), "named models, kept for a second, given up")
         with ThreadPoolExecutor(24) as pool:
-            list(pool.map(lambda route: check_says_503(http.base, *route), routes))
+            list(pool.map(lambda route: check_route(http.base, *route), routes))
         for path in LOCAL:
-            answer = http.get(path)
-            assert (answer.status_code, answer.elapsed.total_seconds() < 3) == (200, True), path
+            assert soon(partial(http.get, path)).status_code == 200, path
     finally:
         redis.send(signal.SIGCONT) if how == "frozen" else redis.start()
-    eventually(lambda: is_ready(http), "ready", 20)
+    eventually(lambda: is_ready(http), "ready")
     assert all(http.get(path).status_code == 200 for path in (*LOCAL, "/readyz", "/v2", "/v1/jobs"))
     assert http.run_job(SMALL)["status"] == "succeeded"
-    assert ended(http, job_id)["status"] == "succeeded"
+    assert http.await_end(job_id)["status"] == "succeeded"
     assert results(http, job_id) == expected
 
 
@@ -146,15 +162,14 @@ def test_metrics_say_that_redis_is_away(http: Http, redis: OwnRedis, how: str) -
     redis.send(signal.SIGSTOP) if how == "frozen" else redis.kill()
     try:
         for _ in range(3):
-            answer = http.get("/metrics")
+            answer = soon(lambda: http.get("/metrics"))
             assert answer.status_code == 200
-            assert answer.elapsed.total_seconds() < 3
             assert "\nneuron_redis_up 0.0\n" in answer.text
             assert "neuron_requests_total{" in answer.text
             assert "neuron_workers" not in answer.text
     finally:
         redis.send(signal.SIGCONT) if how == "frozen" else redis.start()
-    eventually(lambda: is_ready(http), "ready", 20)
+    eventually(lambda: is_ready(http), "ready")
     assert "\nneuron_redis_up 1.0\n" in http.get("/metrics").text
 
 
@@ -167,7 +182,7 @@ def test_a_redis_that_may_evict_is_refused_at_start(tmp_path: Path) -> None:
     try:
         for name, command in commands.items():
             ran = subprocess.run(
-                [sys.executable, "-m", *command], cwd=ROOT, check=False, timeout=30,
+                [sys.executable, "-m", *command], cwd=ROOT, check=False,
                 env={**os.environ, "NEURON_REDIS_URL": own.url}, capture_output=True, text=True,
             )  # fmt: skip
             assert ran.returncode != 0, name
@@ -176,11 +191,16 @@ def test_a_redis_that_may_evict_is_refused_at_start(tmp_path: Path) -> None:
         own.kill()
 
 
+def heard(lines: list[str], name: str, line: str) -> None:
+    lines.append(f"{name} {line}")
+
+
 def test_a_redis_without_append_only_file_is_warned_of(tmp_path: Path) -> None:
     own = OwnRedis(tmp_path, "--appendonly", "no")
     lines: list[str] = []
     try:
-        with running(redis_url=own.url, echo=lambda name, line: lines.append(f"{name} {line}")):
+        echo = partial(heard, lines)
+        with running(redis_url=own.url, programs=one_process, echo=echo):
             pass
     finally:
         own.kill()

@@ -1,7 +1,6 @@
 """Clients that send slowly, or stop in the middle, are cut off and keep nobody else waiting."""
 
 import contextlib
-import os
 import re
 import socket
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 
 from standalone.process import Program
 from standalone.stack import Stack, worker_and_api
-from tests.conftest import Http, eventually
+from tests.conftest import Http, eventually, running
 from tests.service.test_jobs import SMALL
 
 CLIENTS = 100
@@ -20,8 +19,8 @@ CLIENTS = 100
 TOO_MANY = 200
 NAMED = "/v1/models/slow"
 JSON, NPY = "application/json", "application/x-npy"
-#: What a client that means well is answered within.
-SECONDS = 5
+#: What a client that means well is answered within, on a machine that is busy, too.
+SECONDS = 20
 
 
 def hasty_programs(host: str, port: int) -> Iterator[Program]:
@@ -33,20 +32,19 @@ def hasty_programs(host: str, port: int) -> Iterator[Program]:
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Stack]:
-    environment = {**os.environ, "NEURON_BODY_SECONDS": "1"}
-    with Stack(environment=environment, programs=hasty_programs) as running:
-        with Http(running.url) as http:
+    with running({"NEURON_BODY_SECONDS": "1"}, programs=hasty_programs) as stack:
+        with Http(stack.url) as http:
             job = http.run_job(SMALL)
             assert http.put(NAMED, json={"job_id": job["id"]}).ok
             http.await_model("slow")
-        yield running
+        yield stack
 
 
 @contextlib.contextmanager
 def connected(stack: Stack, start: bytes) -> Iterator[socket.socket]:
     """A connection on which so much was sent."""
     address = urlsplit(stack.url)
-    with socket.create_connection((address.hostname or "", address.port or 0), 20) as connection:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as connection:
         connection.sendall(start)
         yield connection
 
@@ -112,14 +110,17 @@ def test_a_body_that_trickles_is_answered_with_408_and_cut_off(hasty: Stack) -> 
 
 
 def test_a_body_that_comes_late_gets_a_whole_408(hasty: Stack) -> None:
-    with connected(hasty, SLOW["create"]) as connection:
-        answer = connection.recv(1)
-        connection.sendall(b" " * 99)
-        answer += all_of(connection)
-    check_408(answer)
-    length = re.search(rb"(?i)content-length: (\d+)", answer)
-    assert length
-    assert len(answer.partition(b"\r\n\r\n")[2]) == int(length[1])
+    def come_late() -> bytes | None:
+        with connected(hasty, SLOW["create"]) as connection:
+            answer = connection.recv(1)
+            with contextlib.suppress(ConnectionError):  # if it is too late even for that
+                connection.sendall(b" " * 99)
+                answer += all_of(connection)
+        length = re.search(rb"(?i)content-length: (\d+)", answer)
+        whole = length and len(answer.partition(b"\r\n\r\n")[2]) == int(length[1])
+        return answer if whole else None
+
+    check_408(eventually(come_late, "a body within a second of its answer"))
 
 
 def test_a_head_that_does_not_come_is_cut_off(hasty: Stack) -> None:
@@ -162,14 +163,19 @@ def test_more_slow_bodies_than_threads_get_503_at_once_and_the_rest_is_answered(
 ) -> None:
     with Http(hasty.url) as http, contextlib.ExitStack() as opened:
         starts = [SLOW["create"]] * TOO_MANY
-        slow = [opened.enter_context(connected(hasty, begun)) for begun in starts]
-        for _ in range(8):
-            fresh = {"Connection": "close"}
-            assert http.get("/v1/jobs", headers=fresh, timeout=SECONDS).ok
-        found = [all_of(connection) for connection in slow]
-    refused = [answer for answer in found if answer.startswith(b"HTTP/1.1 503 ")]
-    assert refused
-    assert all(b"\r\nretry-after: 1\r\n" in answer.lower() for answer in refused)
-    for answer in found:
-        if answer not in refused:
-            check_408(answer)
+
+        def refused() -> bool:
+            """Whether so many came before the first ones were cut off."""
+            slow = [opened.enter_context(connected(hasty, begun)) for begun in starts]
+            for _ in range(8):
+                fresh = {"Connection": "close"}
+                assert http.get("/v1/jobs", headers=fresh, timeout=SECONDS).ok
+            found = [all_of(connection) for connection in slow]
+            refusals = [answer for answer in found if answer.startswith(b"HTTP/1.1 503 ")]
+            assert all(b"\r\nretry-after: 1\r\n" in answer.lower() for answer in refusals)
+            for answer in found:
+                if answer not in refusals:
+                    check_408(answer)
+            return bool(refusals)
+
+        eventually(refused, "too many at once")

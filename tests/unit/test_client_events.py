@@ -139,7 +139,7 @@ def test_watch_goes_on_after_every_break_without_a_gap_or_a_repeat(
 def test_watch_takes_silence_for_a_break(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client.events, "SILENCE_SECONDS", 0.0)
     service.answers(Answer(fault="hang"), listed(*TOLD), Answer(204))
-    with NeuronClient(service.url, timeout=0.2, retries=0) as hasty:
+    with NeuronClient(service.url, timeout=1.0, retries=0) as hasty:
         assert [event.id for event in hasty.watch("j1")] == IDS
 
 
