@@ -7,6 +7,7 @@ RUN pip install --no-cache-dir -r requirements.txt
 COPY shared shared
 COPY api api
 COPY worker worker
+RUN python -m compileall -q shared api worker
 
 # The root file system is read-only at run time; Numba keeps its compiled kernel here.
 # Granian's jemalloc would give pieces of 8 MiB and more back at once, to fault them in again.
@@ -14,7 +15,4 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba \
     PROMETHEUS_MULTIPROC_DIR=/tmp/metrics _RJEM_MALLOC_CONF=oversize_threshold:0
 USER neuron
 EXPOSE 8000
-CMD ["granian", "--interface", "wsgi", "--factory", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--blocking-threads", "128", "--http", "1", \
-     "--http1-header-read-timeout", "10000", "--workers-kill-timeout", "3", \
-     "--respawn-failed-workers", "api:create_app"]
+CMD ["python", "-m", "api", "--host", "0.0.0.0"]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 import orjson
 import requests
 
+from api.__main__ import OPTIONS
 from benchmarks.measure import Result, limited, seconds
 from standalone import ports
 from standalone.process import Program
@@ -48,11 +50,8 @@ def serving() -> Iterator[Result]:
 
 def one_process(host: str, port: int) -> Iterable[Program]:
     """List the stack's programs, with one process of the API."""
-    for program in worker_and_api(host, port):
-        command = [*program.command]
-        if "--workers" in command:
-            command[command.index("--workers") + 1] = "1"
-        yield Program(program.name, tuple(command), program.grace)
+    worker, api = worker_and_api(host, port)
+    return worker, replace(api, command=(*api.command, "--workers", "1"))
 
 
 def _single() -> Iterator[Result]:
@@ -137,8 +136,8 @@ def _streams(url: str) -> Iterator[None]:
 def _bare() -> Iterator[str]:
     """Run the bare view with the settings of the service's own server."""
     port = ports.free_port("127.0.0.1", 0)
-    api = next(p for p in worker_and_api("127.0.0.1", port) if p.name == "api")
-    command = [*api.command[:-1], "benchmarks.bare:create_app"]
+    server = (sys.executable, "-m", "granian", *OPTIONS.split(), "--port", str(port))
+    command = (*server, "benchmarks.bare:create_app")
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:

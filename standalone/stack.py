@@ -32,21 +32,10 @@ ALLOCATOR = {"_RJEM_MALLOC_CONF": "oversize_threshold:0"}
 
 def worker_and_api(host: str, port: int) -> tuple[Program, ...]:
     """List the programs beside Redis, in the order of their start."""
-    celery = "celery -A worker.app worker --concurrency 2 --loglevel WARNING"
-    quiet = "--without-mingle --without-gossip --without-heartbeat"
-    granian = "granian --interface wsgi --factory --workers 2 --blocking-threads 128"
-    # A connection that begins no request is timed out only where it need not be HTTP/2.
-    patient = "--http 1 --http1-header-read-timeout 10000"
-    resilient = "--workers-kill-timeout 3 --respawn-failed-workers"
-    listen = ("--host", host, "--port", str(port))
     python = (sys.executable, "-m")
     return (
-        Program("worker", (*python, *celery.split(), *quiet.split()), WORKER_GRACE),
-        Program(
-            "api",
-            (*python, *f"{granian} {patient} {resilient}".split(), *listen, "api:create_app"),
-            API_GRACE,
-        ),
+        Program("worker", (*python, "worker"), WORKER_GRACE),
+        Program("api", (*python, "api", "--host", host, "--port", str(port)), API_GRACE),
     )
 
 

@@ -1,5 +1,6 @@
-"""The Celery application of the workers: `celery -A worker.app worker`."""
+"""The Celery application of the workers."""
 
+import gc
 import time
 from functools import cache, partial
 from multiprocessing.sharedctypes import RawValue
@@ -59,6 +60,8 @@ def _prepare(**_: Any) -> None:
     except (KernelMismatch, UnsafeRedis) as error:
         # Celery logs what a signal handler raises and goes on; only this stops it.
         raise SystemExit(f"The worker cannot start: {error}") from error
+    gc.freeze()  # What is loaded by now stays: neither this process nor its children look again.
+    gc.enable()
 
 
 def _check_redis() -> None:

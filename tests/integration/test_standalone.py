@@ -121,9 +121,11 @@ def living_in(folder: Path) -> list[psutil.Process]:
 def stand_ins(folder: Path) -> Path:
     """Fill the folder."""
     (folder / "standalone").symlink_to(CHECKOUT / "standalone")
-    for path, text in (("api/__init__.py", API), ("worker/app.py", WORKER)):
-        (folder / path).parent.mkdir()
-        (folder / path).write_text(text)
+    for module, text in (("api/__init__.py", API), ("worker/app.py", WORKER)):
+        package = (folder / module).parent
+        package.mkdir()
+        (folder / module).write_text(text)
+        (package / "__main__.py").symlink_to(CHECKOUT / package.name / "__main__.py")
     return folder
 
 
@@ -226,7 +228,7 @@ def answers(store: "redis.Redis") -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["celery", "granian"])
+@pytest.mark.parametrize("name", ["-m worker", "-m api"])
 def test_a_killed_parent_is_started_again_and_its_children_are_gone(
     lasting: Supervisor, name: str
 ) -> None:
@@ -237,7 +239,7 @@ def test_a_killed_parent_is_started_again_and_its_children_are_gone(
     wait_until(lambda: len(lasting.children(name)) >= 3)
 
 
-@pytest.mark.parametrize("others", [(), ("celery", "granian")])
+@pytest.mark.parametrize("others", [(), ("-m worker", "-m api")])
 def test_nothing_outlives_a_killed_supervisor(served: Supervisor, others: tuple[str, ...]) -> None:
     served.busy()
     victims = [served.process.pid, *map(served.leader, others)]

@@ -81,12 +81,9 @@ class Doomed:
 
 
 def doomed_programs(host: str, port: int) -> Iterator[Program]:
-    changed = {
-        "worker.app": "tests.service.crashing",
-        "api:create_app": "tests.service.crashing:create_app",
-    }
     for program in worker_and_api(host, port):
-        yield replace(program, command=tuple(changed.get(part, part) for part in program.command))
+        python, option, *rest = program.command
+        yield replace(program, command=(python, option, "tests.service.crashing", *rest))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The worker and the API with points at which a test lets them kill themselves.
+"""`python -m tests.service.crashing worker` (or `api`) with points at which a test lets it die.
 
 `CRASH_FILE` names a file that holds the next points as JSON, [[point, whether to crash], …]. A
 process that comes by the first one takes it from the list, and dies if it says so.
@@ -7,7 +7,9 @@ process that comes by the first one takes it from the list, and dies if it says 
 import functools
 import json
 import os
+import runpy
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,21 +50,20 @@ def fragile(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def create_app() -> Any:
-    from api import create_app  # noqa: PLC0415 (only one of the two is wanted)
-
+def prepare_api() -> None:
     Store.accept = fragile("accept", Store.accept)  # type: ignore[method-assign]
     queue.publish = fragile("publish", queue.publish)
-    return create_app()
 
 
-def __getattr__(name: str) -> Any:
-    if name != "app":
-        raise AttributeError(name)
-    from worker import runner  # noqa: PLC0415
-    from worker.app import app  # noqa: PLC0415
+def prepare_worker() -> None:
+    from worker import runner  # noqa: PLC0415 (the API needs none)
 
     for method in WORKER_METHODS:
         setattr(Store, method, fragile(method, getattr(Store, method)))
     runner.CHECKPOINT_SECONDS = 0
-    return app
+
+
+if __name__ == "__main__":
+    del sys.argv[0]
+    prepare_api() if sys.argv[0] == "api" else prepare_worker()
+    runpy.run_module(sys.argv[0], run_name="__main__")

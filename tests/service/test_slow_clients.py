@@ -4,6 +4,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import orjson
@@ -25,9 +26,9 @@ SECONDS = 20
 
 def hasty_programs(host: str, port: int) -> Iterator[Program]:
     """The service's own, with less patience for heads."""
-    for program in worker_and_api(host, port):
-        command = tuple("1000" if part == "10000" else part for part in program.command)
-        yield Program(program.name, command, program.grace)
+    worker, api = worker_and_api(host, port)
+    yield worker
+    yield replace(api, command=(*api.command, "--http1-header-read-timeout", "1000"))
 
 
 @pytest.fixture(scope="module")
