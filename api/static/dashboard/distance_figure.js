@@ -1,6 +1,6 @@
 // How far each weight is from 1, over the steps, both on logarithmic scales.
 
-import { short, sign, subscript, svg } from "./drawing.js";
+import { sign, subscript, svg } from "./drawing.js";
 
 const LEFT = 58;
 const RIGHT = 14;
@@ -46,8 +46,9 @@ function grid(width, height, { low, high, decades, x, y }) {
       svg("text", { class: "caption", x: LEFT - 6, y: at + 4, "text-anchor": "end" }, power === 0 ? "1" : 10 ** power <= FLOOR ? "0" : `1e${sign(String(power))}`));
   }
   for (let power = 0; power <= decades; power += 1) {
+    const text = power < 4 ? 10 ** power : `1e${power}`;
     lines.push(svg("line", { class: "grid", x1: x(10 ** power), x2: x(10 ** power), y1: TOP, y2: height - BOTTOM }),
-      svg("text", { class: "caption", x: x(10 ** power), y: height - BOTTOM + 17, "text-anchor": "middle" }, short(10 ** power)));
+      svg("text", { class: "caption", x: x(10 ** power), y: height - BOTTOM + 17, "text-anchor": "middle" }, text));
   }
   return [...lines, svg("text", { class: "caption strong halo", x: LEFT + 6, y: TOP + 12 }, "|w − 1|"),
     svg("text", { class: "caption strong", x: width - RIGHT, y: height - 6, "text-anchor": "end" }, "steps done →")];

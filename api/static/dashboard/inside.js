@@ -8,7 +8,7 @@ import { mountPath } from "./path.js";
 export function insidePanels({ api, job, epochs, signal }) {
   const [wayPlace, stepPlace] = [h("div"), h("div")];
   const path = mountPath(wayPlace, { api, job, epochs });
-  const onStep = ({ weights }) => path.mark(weights);
+  const onStep = (step) => path.mark(step);
   const microscope = mountMicroscope(stepPlace, { api, job, epochs, onStep });
   const parts = [path, microscope];
   signal.addEventListener("abort", () => parts.forEach((part) => part.destroy()));

@@ -1,6 +1,7 @@
-// The weights on their way: before the first step, along the epochs, after each commit.
+// The weights on their way: before the first step, after each epoch, and within the first epochs, the
+// one that is looked at, and the one of an explosion.
 
-const FINE_EPOCHS = 12;
+export const FINE_EPOCHS = 12;
 const FINE_COUNT = 60;
 const RETRY_SECONDS = 5;
 
@@ -18,15 +19,25 @@ export class PathPoints {
     this.failed = failed;
     this.all = [];
     this.job = job;
+    this.looked = 1;
   }
 
   /** `all` becomes [{done, weights, rate, epoch, kind}], by steps done; kind: start, step or commit. */
   update(job, epochs) {
     this.job = job;
     this.epochs = epochs;
-    const trained = Math.min(epochs.length + (job.error?.code === "diverged" ? 1 : 0), FINE_EPOCHS);
-    for (let epoch = 1; epoch <= trained; epoch += 1) this.#ask(epoch);
+    const exploded = job.error?.code === "diverged" ? job.error.epoch : 0;
+    const trained = Math.max(epochs.length, exploded);
+    for (let epoch = 1; epoch <= Math.min(trained, FINE_EPOCHS); epoch += 1) this.#ask(epoch);
+    for (const epoch of [this.looked, exploded]) if (epoch && epoch <= trained) this.#ask(epoch);
     this.#collect();
+  }
+
+  /** Also within this epoch, once it is trained. */
+  look(epoch) {
+    if (epoch === this.looked) return;
+    this.looked = epoch;
+    this.update(this.job, this.epochs);
   }
 
   destroy() {

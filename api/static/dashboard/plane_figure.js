@@ -7,9 +7,9 @@ import { aroundOne, roundUp, sign, svg } from "./drawing.js";
 const ULP = 2 ** -52;
 
 export class View {
-  /** `half` is half of the shorter side, as a distance of weights. */
-  constructor(center, half, width, height) {
-    Object.assign(this, { center, half, width, height, scale: Math.min(width, height) / 2 / half });
+  /** `half` is half of the shorter side, as a distance of weights; `names` are those of the axes. */
+  constructor(center, half, width, height, names) {
+    Object.assign(this, { center, half, width, height, names, scale: Math.min(width, height) / 2 / half });
   }
 
   /** Pixels of a point. */
@@ -22,7 +22,7 @@ export class View {
     return [this.center[0] + (left - this.width / 2) / this.scale, this.center[1] - (top - this.height / 2) / this.scale];
   }
 
-  /** From and to along an axis (0: w₁, 1: w₂). */
+  /** From and to along an axis (0: across, 1: up). */
   range(axis) {
     const half = (axis ? this.height : this.width) / 2 / this.scale;
     return [this.center[axis] - half, this.center[axis] + half];
@@ -145,8 +145,8 @@ function clipped([x1, y1], [x2, y2], { width, height }) {
 function axes(view) {
   const zero = [0, 1].map((axis) => across(view, axis, 0, "one"));
   return [...zero, ...ticks(view, 0).map(([at, text]) => tick(view, 0, at, text)), ...ticks(view, 1).map(([at, text]) => tick(view, 1, at, text)),
-    svg("text", { class: "caption strong halo", x: view.width - 8, y: view.height - 24, "text-anchor": "end" }, "w₁ →"),
-    svg("text", { class: "caption strong halo", x: 8, y: 16 }, "w₂ ↑")];
+    svg("text", { class: "caption strong halo", x: view.width - 8, y: view.height - 24, "text-anchor": "end" }, `${view.names[0]} →`),
+    svg("text", { class: "caption strong halo", x: 8, y: 16 }, `${view.names[1]} ↑`)];
 }
 
 /** [at, text] of an axis, so far apart that the texts have room. */
