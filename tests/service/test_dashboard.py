@@ -133,6 +133,11 @@ def test_the_forecast_tells_what_will_happen_before_the_start(refused: Page, htt
     picture(page, "forecast")
     page.get_by_label("One that explodes").check()
     expect(forecast.get_by_role("status")).to_have_text("It will explode in epoch 1.")
+    page.get_by_label("Without regularization").check()
+    page.get_by_label("Training rows").fill("300")
+    page.get_by_label("Scale").fill("1000")
+    expect(forecast.get_by_role("status")).to_contain_text("what it learns is not known")
+    expect(forecast).to_contain_text("at first each step overshoots")
     page.get_by_label("Training rows").fill("0")
     expect(forecast.get_by_role("status")).to_have_text("The service would not take this job.")
     assert newest_job(http) == newest
@@ -200,6 +205,9 @@ def test_when_all_streams_are_taken_the_page_polls(refused: Page, http: Http) ->
     page.goto(f"/#/jobs/{created['id']}")
     expect(badge(page)).to_have_text("running")
     expect(page.locator(".state progress")).not_to_have_js_property("value", 0)
+    page.get_by_role("spinbutton", name="Epoch").fill("5000")
+    page.get_by_role("spinbutton", name="Epoch").press("Enter")
+    expect(page.get_by_text("Epoch 5,000 has not begun. This is step 1 of epoch")).to_be_visible()
     http.post(f"/v1/jobs/{created['id']}/cancel")
     expect(badge(page)).to_have_text("cancelled")
 
@@ -262,6 +270,29 @@ def test_the_list_is_filtered_and_paged(page: Page, http: Http, exploded: Any) -
     page.get_by_label("Failed").check()
     expect(page.locator(f'.jobs a[href="#/jobs/{exploded["id"]}"]')).to_be_visible()
     expect(page.locator('.jobs .badge:not([data-status="failed"])')).to_have_count(0)
+
+
+def test_a_failed_job_is_tried_again(page: Page, http: Http) -> None:
+    rows = {"training_size": 1000, "test_size": 10}
+    wild = {"learning_rate": {"schedule": "constant", "rate": 1e-3}}
+    job = http.run_job({"dataset": rows, "hyperparameters": wild})
+    page.goto(f"/#/jobs/{job['id']}")
+    page.get_by_role("button", name="Retry").click()
+    expect(badge(page)).to_have_text("failed")
+    events = f"/v1/jobs/{job['id']}/events"
+    eventually(lambda: http.get(events).text.count('"failed"') == 2, "it has failed again")
+
+
+def test_a_service_without_a_worker_says_so_until_there_is_one(refused: Page) -> None:
+    page, sentence = refused, "No worker is alive; accepted jobs wait."
+    unready = {"status": 503, "title": "Service Unavailable", "detail": sentence}
+    page.route("**/readyz", lambda route: route.fulfill(status=503, json=unready))
+    page.goto("/")
+    expect(page.get_by_role("alert")).to_have_text(sentence)
+    expect(page.locator("#sign")).to_have_text("not ready")
+    page.unroute("**/readyz")
+    expect(page.locator("#banner")).to_be_hidden()
+    expect(page.locator("#sign")).to_have_text("1 worker")
 
 
 def test_a_job_that_is_not_there_is_said_so(refused: Page) -> None:

@@ -218,6 +218,11 @@ def test_more_inputs_have_a_table_of_all_and_a_path_of_distances(page: Page, htt
     formula = page.get_by_role("region", name="formulas").locator("p").first
     expect(formula).to_have_text(re.compile(r"output=.*\+…=.*\+…="))
     expect(page.locator(".distance-figure .curve")).to_have_count(9)
+    page.get_by_role("button", name="Plane").click()
+    page.get_by_label("weight across").select_option("w₉")
+    page.get_by_label("weight up").select_option("w₉")
+    expect(page.locator(".plane-figure")).to_contain_text("w₂ →w₉ ↑")
+    expect(page.locator(".path-commit").first).to_be_visible()
 
 
 def test_a_service_that_is_away_is_waited_for(browser: Browser, stack: Stack, plain: Any) -> None:
@@ -228,7 +233,9 @@ def test_a_service_that_is_away_is_waited_for(browser: Browser, stack: Stack, pl
             status=503, json=away, headers={"Retry-After": "1"}))  # fmt: skip
         page.get_by_role("button", name="Last step").click()
         trouble = page.locator(".microscope").get_by_role("status")
-        expect(trouble).to_contain_text("No worker answers.")
+        missing = "Step 20,000 of epoch 1 is missing. No worker answers."
+        expect(trouble).to_contain_text(missing)
+        expect(page.get_by_role("spinbutton", name="Step")).to_have_value("1")
         page.unroute("**/steps?*")
         shows(page, 1, 20_000, "Learn")
         expect(trouble).to_be_hidden()

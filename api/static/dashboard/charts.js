@@ -7,9 +7,15 @@ const { uPlot } = globalThis;
 /** From 1 to the next double below; what is closer is 1. */
 const NEAREST = 2 ** -53;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
+/** Those of the scheme: to look one up has the browser lay the page out, and charts ask all the time. */
+const COLOURS = new Map();
+DARK.addEventListener("change", () => COLOURS.clear());
 
 function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (!COLOURS.has(name)) {
+    COLOURS.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  }
+  return COLOURS.get(name);
 }
 
 /** How values become heights, ticks and words. */
@@ -61,20 +67,20 @@ function decades(low, high) {
  * @param say       (epoch, values) → the sentence for the epoch under the pointer
  *
  * `update(epochs, rows, last)`: the epochs, a list of values for each series, and where the axis
- * of epochs ends. `rescale(scale)` changes the scale.
+ * of epochs ends; at 0 when all is over without any. `rescale(scale)` changes the scale.
  */
 export function lineChart({ title, series, scale, say, height = 220, extra = null }) {
   const plotted = h("div", { class: "plot", role: "img" });
   const readout = h("p", { class: "readout", "aria-hidden": "true" });
   const figure = h("figure", { class: "chart" },
     h("figcaption", {}, h("span", {}, title), legend(series)), extra, plotted, readout);
-  let now = { epochs: [], rows: series.map(() => []), last: 1, scale };
+  let now = { epochs: [], rows: series.map(() => []), last: 1, none: "", scale };
   let plot = null;
 
   const under = () => {
     const at = plot?.cursor.idx ?? now.epochs.length - 1;
     const known = now.epochs[at] !== undefined;
-    text(readout, known ? say(now.epochs[at], now.rows.map((row) => row[at])) : "No epoch yet.");
+    text(readout, known ? say(now.epochs[at], now.rows.map((row) => row[at])) : now.none);
   };
   const draw = (whole) => {
     if (!plot) return;
@@ -101,8 +107,9 @@ export function lineChart({ title, series, scale, say, height = 220, extra = nul
     figure,
     update(epochs, rows, last) {
       const whole = isWhole();
-      now = { ...now, epochs, rows, last: Math.max(last, 1) };
-      plotted.setAttribute("aria-label", `${title}: ${described(epochs, rows, say)}`);
+      const none = last ? "No epoch yet." : "No epoch was finished.";
+      now = { ...now, epochs, rows, last: Math.max(last, 1), none };
+      plotted.setAttribute("aria-label", `${title}: ${described(epochs, rows, say) ?? none}`);
       draw(whole);
     },
     rescale(changed) {
@@ -118,7 +125,7 @@ export function lineChart({ title, series, scale, say, height = 220, extra = nul
 }
 
 function described(epochs, rows, say) {
-  if (!epochs.length) return "no epoch yet.";
+  if (!epochs.length) return null;
   const at = (index) => say(epochs[index], rows.map((row) => row[index]));
   const first = at(0);
   return epochs.length === 1 ? first : `${first} … ${at(epochs.length - 1)}`;

@@ -4,7 +4,7 @@ import { lineChart, scales } from "./charts.js";
 import { card, failure, h, text } from "./dom.js";
 import { axisEnd } from "./epochs.js";
 import { JobFeed } from "./feed.js";
-import { duration, exact, percent, settings, short, title } from "./format.js";
+import { count, duration, percent, settings, short, title, weightsText } from "./format.js";
 import { badge } from "./parts.js";
 
 const COLOURS = ["--series-1", "--series-2"];
@@ -13,9 +13,10 @@ const LETTERS = ["A", "B"];
 export function compareView({ api, root, ids, signal }) {
   const feeds = ids.map((id) => new JobFeed(api, id));
   const trouble = h("div", {});
+  const loading = h("div", { class: "skeleton tall", "aria-hidden": "true" }, h("i"), h("i"));
   const content = h("div", { class: "grid below" });
   root.append(h("p", { class: "crumb" }, h("a", { href: "#/" }, "Jobs")),
-    h("h1", {}, "Two jobs side by side"), trouble, content);
+    h("h1", {}, "Two jobs side by side"), trouble, loading, content);
   let parts = null;
   let asked = false;
 
@@ -23,7 +24,9 @@ export function compareView({ api, root, ids, signal }) {
     asked = false;
     if (signal.aborted) return;
     const failed = feeds.filter(({ error, job }) => error && !(job && error.passing));
-    trouble.replaceChildren(...failed.map(({ error }) => failure(error)));
+    const sentences = new Map(failed.map(({ error }) => [error.message, error]));
+    trouble.replaceChildren(...[...sentences.values()].map((error) => failure(error)));
+    loading.hidden = failed.length > 0 || feeds.every(({ job }) => job);
     if (feeds.some(({ job }) => !job)) return;
     parts ??= buildParts(feeds, content, signal);
     for (const part of parts) part.update(feeds);
@@ -61,7 +64,7 @@ function overlaid(name, caption, scale, words, value) {
   const series = LETTERS.map((label, at) => ({ label, color: COLOURS[at], dashed: at === 1 }));
   const chart = lineChart({
     title: caption, series, scale,
-    say: (epoch, values) => `Epoch ${epoch}: ${values.map((each, at) =>
+    say: (epoch, values) => `Epoch ${count(epoch)}: ${values.map((each, at) =>
       `${LETTERS[at]} ${each === null ? "–" : words(each)}`).join(", ")}`,
   });
   return {
@@ -102,9 +105,9 @@ function figuresOf({ job, epochs }) {
   const last = epochs.at(-1);
   const perfect = epochs.find(({ accuracy }) => accuracy === 1);
   return [
-    `${job.progress.epoch} of ${job.progress.epochs}`, percent(job.accuracy),
-    perfect ? String(perfect.epoch) : "–", last ? short(last.cost) : "–",
-    job.weights?.map(exact).join("  ") ?? "–",
+    `${count(job.progress.epoch)} of ${count(job.progress.epochs)}`, percent(job.accuracy),
+    perfect ? count(perfect.epoch) : "–", last ? short(last.cost) : "–",
+    job.weights ? weightsText(job.weights) : "–",
     last ? duration(epochs.reduce((sum, each) => sum + each.duration_seconds, 0)) : "–",
   ];
 }

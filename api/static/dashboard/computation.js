@@ -2,7 +2,8 @@
 // and what happens in words.
 
 import { outputAfter } from "./cost_figure.js";
-import { count, exact, html, math, short, sign, subscript } from "./drawing.js";
+import { exact, html, math, short, sign, subscript } from "./drawing.js";
+import { count } from "./format.js";
 
 export const PHASES = [
   { id: "forward", name: "Forward", title: "Forward: from inputs to output" },
@@ -73,7 +74,7 @@ function forward(step) {
 }
 
 const small = (bracket) => math("mo", { stretchy: "false" }, bracket);
-const squared = (one, other) => math("msup", {}, math("mrow", {}, small("("), one, op("−"), other, small(")")), math("mn", {}, "2"));
+const squared = (one, other) => math("mrow", {}, small("("), one, op("−"), other, math("msup", {}, small(")"), math("mn", {}, "2")));
 
 function distance({ output, label, cost }) {
   if (output === null || cost === null) return "The cost is too large for a number.";
@@ -105,19 +106,22 @@ function chainRule(step) {
   }));
 }
 
-/** Lines of mathematics, which may go on in a new line before an equals sign but the first; what is still too long scrolls. */
+/** Lines of mathematics, which may go on in a new line before an operation; what is still too long scrolls. */
 function formulas(...lines) {
   return html("div", { class: "ms-formulas ms-scroll", tabindex: "0", role: "region", "aria-label": "formulas" }, lines.map((line) => html("p", {}, parts(line.filter(Boolean))
     .map((part) => math("math", { display: "block" }, math("mrow", {}, part))))));
 }
 
+/** A line in pieces: before each equals sign but the first, and before what is added in numbers. */
 function parts(line) {
-  const equals = line.flatMap((element, index) => (element.textContent === "=" ? [index] : []));
-  const starts = [0, ...equals.slice(line.some(({ textContent }) => textContent === "←") ? 0 : 1)];
+  const first = line.findIndex(({ textContent }) => textContent === "=" || textContent === "←");
+  const breaks = (element, index) => index > first && /^[=+−]$/.test(element.textContent);
+  const starts = [0, ...line.flatMap((element, index) => (breaks(element, index) ? [index] : []))];
   return starts.map((start, index) => line.slice(start, starts[index + 1]));
 }
 
-const op = (text) => math("mo", {}, text);
+/** Spaced as between two sides, also where a piece begins with it. */
+const op = (text) => math("mo", { form: /^[=+−]$/.test(text) && "infix" }, text);
 const number = (value) => math("mn", {}, short(value));
 const symbol = (name, index) => math("msub", {}, math("mi", {}, name), math("mn", {}, String(index + 1)));
 const partial = (of) => math("mrow", {}, op("∂"), of());
@@ -135,12 +139,15 @@ const bracketed = (value) => (value < 0 ? math("mrow", {}, small("("), number(va
 /** The weight after the step, as a formula and in numbers. */
 function rule(step, index) {
   const c = step.regularization;
-  const regularized = (gradient, factor, weight) => (c ? [op("("), gradient, op("+"), factor, op("·"), weight, op(")")] : [gradient]);
+  const sum = (bracket, gradient, factor, weight) => math("mrow", {}, bracket("("), gradient, op("+"), factor, op("·"), weight, bracket(")"));
   const cost = () => math("mi", {}, "cost");
   const weight = () => symbol("w", index);
-  return [weight(), op("←"), weight(), op("−"), math("mi", {}, "rate"), op("·"), ...regularized(fraction(cost, weight), math("mi", {}, "c"), weight()),
+  const gradient = step.weight_gradients[index];
+  return [weight(), op("←"), weight(), op("−"), math("mi", {}, "rate"), op("·"),
+    c ? sum(op, fraction(cost, weight), math("mi", {}, "c"), weight()) : fraction(cost, weight),
     op("="), number(step.weights[index]), op("−"), math("mn", {}, sign(exact(step.learning_rate))), op("·"),
-    ...regularized(number(step.weight_gradients[index]), bracketed(c), number(step.weights[index])), op("="), number(step.weights_after[index])];
+    c ? sum(small, number(gradient), bracketed(c), number(step.weights[index])) : bracketed(gradient),
+    op("="), number(step.weights_after[index])];
 }
 
 function regularization(c) {

@@ -78,7 +78,7 @@ function curve(step, scale) {
     ...downhill(error, scale),
     svg("line", { class: "drop", x1: x, x2: x, y1: y, y2: scale.gradient(error) }),
     svg("circle", { class: "point", cx: x, cy: y, r: 6 }),
-    ...beside(error, scale, y + 4, `cost ${short(step.cost)}`, "value halo"),
+    ...beside(error, scale, y - 8, `cost ${short(step.cost)}`, "value halo"),
   ];
 }
 
@@ -104,11 +104,11 @@ function line(step, scale) {
   return [
     svg("line", { class: "curve", x1: ends[0][0], y1: ends[0][1], x2: ends[1][0], y2: ends[1][1] }),
     svg("circle", { class: "point gradient-point", cx: scale.x(error), cy: scale.gradient(error), r: 6 }),
-    ...beside(error, scale, scale.gradient(error) + 4, short(step.cost_derivative), "gradient halo"),
+    ...beside(error, scale, scale.gradient(error) + (error > 0 ? -10 : 20), short(step.cost_derivative), "gradient halo"),
   ];
 }
 
-/** Text on the side of the point where there is more room: towards the minimum. */
+/** Text towards the minimum, where there is more room; not at the height of where the next output is. */
 function beside(error, scale, y, content, kind) {
   const towards = error > 0 ? -1 : 1;
   return [svg("text", { class: `${kind} ${towards < 0 ? "before" : "behind"}`, x: scale.x(error) + 14 * towards, y }, content)];

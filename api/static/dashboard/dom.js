@@ -53,7 +53,7 @@ export function freshId(stem) {
   return `${stem}-${names}`;
 }
 
-/** Ask in a modal dialog. Resolves to the value of the button that closed it; "" for Escape. */
+/** Ask in a modal dialog. Resolves to the value of the button that closed it; "" for Escape or another page. */
 export function ask(title, content, buttons) {
   const id = freshId("dialog");
   const dialog = h("dialog", { "aria-labelledby": id },
@@ -65,8 +65,11 @@ export function ask(title, content, buttons) {
           h("button", { class: kind, value, formnovalidate: !checks }, label)))));
   document.body.append(dialog);
   dialog.showModal();
+  const leave = () => dialog.close("");
+  window.addEventListener("hashchange", leave);
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      window.removeEventListener("hashchange", leave);
       dialog.remove();
       resolve(dialog.returnValue);
     });

@@ -60,8 +60,6 @@ export function roundUp(size) {
 export const subscript = (number) =>
   String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 
-export const count = (number) => number.toLocaleString("en");
-
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /**

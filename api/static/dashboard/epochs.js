@@ -2,7 +2,7 @@
 
 import { lineChart, scales } from "./charts.js";
 import { card, h, text } from "./dom.js";
-import { exact, percent, power, short } from "./format.js";
+import { count, exact, percent, power, short, weightsText } from "./format.js";
 import { segments } from "./parts.js";
 
 const ROWS = 50;
@@ -18,11 +18,11 @@ export function epochCharts(job) {
   const margin = exact(hyperparameters.error_margin_percent);
   const accuracy = lineChart({
     title: `Share of test rows within ${margin} % of the sum`, series: [{ label: "accuracy", color: "--series-3" }], scale: scales.share,
-    say: (epoch, [share]) => `Epoch ${epoch}: ${percent(share)} of the test rows are right`,
+    say: (epoch, [share]) => `Epoch ${count(epoch)}: ${percent(share)} of the test rows are right`,
   });
   const cost = lineChart({
     title: "Mean squared error of the test rows", series: [{ label: "cost", color: "--series-4" }], scale: scales.logarithmic,
-    say: (epoch, [mean]) => `Epoch ${epoch}: mean squared error ${short(mean)}`,
+    say: (epoch, [mean]) => `Epoch ${count(epoch)}: mean squared error ${short(mean)}`,
   });
   const weights = weightChart(size);
   const charts = [accuracy, cost, weights];
@@ -56,7 +56,7 @@ function weightChart(size) {
   const chart = lineChart({
     title: size > MOST_LINES ? `The first ${MOST_LINES} weights, after each epoch` : "After each epoch; drag across epochs to see them alone, double-click for all", series,
     scale: scales.distance, height: 280,
-    say: (epoch, distances) => `Epoch ${epoch}: ${distances.map((distance, at) =>
+    say: (epoch, distances) => `Epoch ${count(epoch)}: ${distances.map((distance, at) =>
       `weight ${at + 1} is ${away(distance)}`).join(", ")}`,
     extra: h("div", { class: "chart-controls" }),
   });
@@ -120,7 +120,7 @@ export function epochTable() {
     const visible = epochs.slice(0, shown);
     for (const epoch of visible.slice(body.rows.length)) body.append(epochRow(epoch));
     more.hidden = epochs.length <= shown;
-    text(about, epochs.length ? `${visible.length} of ${epochs.length}` : "None yet.");
+    text(about, epochs.length ? `${count(visible.length)} of ${count(epochs.length)}` : "None.");
   }
 
   return {
@@ -133,7 +133,7 @@ export function epochTable() {
 }
 
 function epochRow({ epoch, learning_rate: rate, correct, total, accuracy, cost, weights }) {
-  return h("tr", {}, h("th", { scope: "row" }, String(epoch)),
+  return h("tr", {}, h("th", { scope: "row" }, count(epoch)),
     ...[short(rate), `${correct}/${total}`, percent(accuracy), short(cost),
-      weights.map(exact).join(", ")].map((value) => h("td", {}, value)));
+      weightsText(weights)].map((value) => h("td", {}, value)));
 }

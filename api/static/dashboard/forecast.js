@@ -3,7 +3,7 @@
 import { wait } from "./api.js";
 import { card, facts, h, text } from "./dom.js";
 import { complaint } from "./form.js";
-import { duration, percent, short } from "./format.js";
+import { duration, percent, short, weightsText } from "./format.js";
 
 const QUIET_SECONDS = 0.3;
 
@@ -13,8 +13,11 @@ export function forecastPanel(api, signal) {
   const content = h("div", { class: "content" });
   const element = card("Forecast", { class: "forecast" }, outcome, content);
   let latest = new AbortController();
+  let missing = null;
+  api.addEventListener("recovered", () => missing && ask(missing), { signal });
 
   async function ask(body) {
+    missing = body;
     latest.abort();
     latest = new AbortController();
     const until = AbortSignal.any([signal, latest.signal]);
@@ -22,6 +25,7 @@ export function forecastPanel(api, signal) {
     try {
       await wait(QUIET_SECONDS, until);
       show(await api.post("/v1/jobs?dry_run=true", body, { signal: until }));
+      missing = null;
     } catch (error) {
       if (!until.aborted) showNothing(error, () => ask(body));
     }
@@ -29,7 +33,7 @@ export function forecastPanel(api, signal) {
   }
 
   function show(forecast) {
-    element.dataset.verdict = forecast.diverges ? "bad" : "good";
+    element.dataset.verdict = forecast.diverges ? "bad" : forecast.final_weights ? "good" : "";
     text(outcome, verdict(forecast));
     content.replaceChildren(
       figures(forecast),
@@ -44,15 +48,21 @@ export function forecastPanel(api, signal) {
     content.replaceChildren(refused
       ? h("ul", {}, ...error.errors.map((each) => h("li", {}, complaint(each))))
       : h("div", {}, h("p", { class: "muted" }, error.message),
-        h("button", { type: "button", onclick: again }, "Ask again")));
+        h("button", { type: "button", class: "below", onclick: again }, "Ask again")));
   }
 
   return { element, ask };
 }
 
-function verdict({ diverges, diverges_in_epoch: epoch, accuracy }) {
+function verdict({ diverges, diverges_in_epoch: epoch, final_weights: final, accuracy }) {
   if (diverges) return epoch ? `It will explode in epoch ${epoch}.` : "It will explode.";
-  return `It will learn: ${percent(accuracy)} right.`;
+  if (!final) return "It will not explode, but what it learns is not known.";
+  return `It will ${accuracy < 0.01 ? "hardly learn" : "learn"}: ${percent(accuracy)} right.`;
+}
+
+function noWeights(diverges) {
+  return diverges ? "no finite weights" : "not known: at first each step overshoots, and the rows "
+    + "decide how far";
 }
 
 const nearly = (weight) => String(Number(weight.toPrecision(9)));
@@ -63,10 +73,10 @@ function figures({ learning_rates: rates, largest_learning_rate: largest, settli
   return facts([
     ["First learning rate", short(rates[0])],
     ["Largest that is stable", largest === null ? "none is" : short(largest)],
-    ["Accuracy of likely runs", diverges ? null : `${percent(low)} to ${percent(high)}`],
-    ["The weights settle at", settling && settling.map(nearly).join(", ")],
-    ["After the last epoch", final && final.map((weight, at) =>
-      `${nearly(weight)}${deviation ? ` ± ${short(deviation[at])}` : ""}`).join(", ")],
+    ["Accuracy of likely runs", diverges || !final ? null : `${percent(low)} to ${percent(high)}`],
+    ["The weights settle at", settling && weightsText(settling, nearly)],
+    ["After the last epoch", final ? weightsText(final, (weight, at) =>
+      `${nearly(weight)}${deviation ? ` ± ${short(deviation[at])}` : ""}`) : noWeights(diverges)],
     ["Training", duration(training)],
     ["Waiting before it", queue >= 0.1 ? duration(queue) : "none"],
   ]);

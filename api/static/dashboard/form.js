@@ -159,7 +159,7 @@ function read(inputs) {
 function valueOf(path, given) {
   if (path === "hyperparameters/normalize") return given === "true";
   if (path === "name" || FIELDS[path].choices) return given;
-  const number = Number(given.replaceAll(/[\s\u202f_]/g, ""));
+  const number = Number(given.replaceAll(/[\s_]/g, ""));
   if (FIELDS[path].text && !Number.isSafeInteger(number)) return given;
   return Number.isFinite(number) ? number : given;
 }

@@ -1,6 +1,9 @@
 // Numbers and times as people read them.
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+/** Of more numbers than that, a line shows the first few. */
+const MANY = 8;
+const FEW = 3;
 
 /** 10⁻⁵ for -5. */
 export function power(exponent) {
@@ -26,12 +29,24 @@ export function exact(value) {
   return value === null || value === undefined ? "not finite" : String(value);
 }
 
+/** Weights, with all their digits unless written otherwise; of many, the first few. */
+export function weightsText(weights, write = exact) {
+  if (weights.length <= MANY) return weights.map(write).join(", ");
+  return `${weights.slice(0, FEW).map(write).join(", ")} and ${weights.length - FEW} more`;
+}
+
+/** 2.2 + 1.5; of many, the first few. */
+export function sumText(inputs) {
+  if (inputs.length <= MANY) return inputs.join(" + ");
+  return `${inputs.slice(0, FEW).join(" + ")} + … (${inputs.length} inputs)`;
+}
+
 export function percent(share) {
   return share === null || share === undefined ? "–" : `${Number((share * 100).toFixed(2))} %`;
 }
 
 export function count(value) {
-  return value.toLocaleString("en").replaceAll(",", "\u202f");
+  return value.toLocaleString("en");
 }
 
 export function duration(seconds) {

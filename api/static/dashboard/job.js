@@ -4,12 +4,15 @@ import { actionBar } from "./actions.js";
 import { card, facts, failure, h, text } from "./dom.js";
 import { epochCharts, epochTable } from "./epochs.js";
 import { ended, JobFeed } from "./feed.js";
-import { duration, exact, percent, rate, settings, short, title } from "./format.js";
+import { count, duration, exact, percent, rate, settings, short, sumText, title,
+  weightsText } from "./format.js";
 import { insidePanels } from "./inside.js";
 import { badge, progressBar } from "./parts.js";
 import { predictBox } from "./predict.js";
 
 const STEPS_TO_TELL = 4;
+/** Epochs that may be drawn in a millisecond: with thousands, the page rests between two drawings. */
+const EPOCHS_A_MILLISECOND = 20;
 
 export function jobView({ api, root, ids: [id], signal, announce }) {
   const feed = new JobFeed(api, id);
@@ -37,7 +40,7 @@ export function jobView({ api, root, ids: [id], signal, announce }) {
   }
 
   feed.addEventListener("change", () => {
-    if (!asked) requestAnimationFrame(draw);
+    if (!asked) setTimeout(() => requestAnimationFrame(draw), feed.epochs.length / EPOCHS_A_MILLISECOND);
     asked = true;
   });
   feed.run(signal);
@@ -83,7 +86,8 @@ function statePanel(job) {
     const value = h("dd", { class: "number" });
     return { value, element: h("div", { class: "figure" }, h("dt", {}, name), value) };
   });
-  const weights = h("dd", { class: "number" });
+  const many = job.specification.dataset.input_size > 8;
+  const weights = h("dd", { class: many ? "number many" : "number", tabindex: many ? 0 : null });
   const element = h("section", { class: "card state", "aria-label": "State" },
     h("div", { class: "state-line" }, status.element, bar.element, where, left),
     h("dl", { class: "figures" }, ...figures.map((figure) => figure.element),
@@ -96,7 +100,7 @@ function statePanel(job) {
       const last = epochs.at(-1);
       status.update(now.status);
       bar.update(fraction, now.status);
-      text(where, `epoch ${epoch} of ${all}`);
+      text(where, `epoch ${count(epoch)} of ${count(all)}`);
       text(left, remaining(now));
       const trained = epochs.reduce((sum, each) => sum + each.duration_seconds, 0);
       const shown = [percent(now.accuracy), last ? short(last.cost) : "–",
@@ -138,8 +142,8 @@ function explained(id, error, { learning_rate: schedule }, look) {
     h("p", {}, "Each step went so far past the minimum that it came out further away than it had "
       + "been, so the next gradient was larger still, until a weight was no finite number any more."),
     facts([
-      ["Where", `epoch ${error.epoch}, step ${error.step}`],
-      ["Last finite weights", error.weights?.map(short).join(", ")],
+      ["Where", `epoch ${count(error.epoch)}, step ${count(error.step)}`],
+      ["Last finite weights", error.weights && weightsText(error.weights, short)],
       ["Learning rate", rate(schedule)],
       ["Largest that these data bear", largest === null ? "there is none" : short(largest)],
     ]),
@@ -159,7 +163,7 @@ function demoPanel() {
     element,
     update({ demo_before: before, demo_after: after }) {
       const rows = (before ?? []).map(({ inputs, expected, actual }, at) => h("tr", {},
-        h("th", { scope: "row", class: "nowrap" }, inputs.join(" + ")), h("td", {}, exact(expected)),
+        h("th", { scope: "row", class: "nowrap" }, sumText(inputs)), h("td", {}, exact(expected)),
         h("td", {}, exact(actual)), h("td", {}, after ? exact(after[at].actual) : "–")));
       if (rows.length) body.replaceChildren(...rows);
       else body.replaceChildren(h("tr", {}, h("td", { colspan: 4, class: "muted" },

@@ -4,7 +4,7 @@ import { wait } from "./api.js";
 import { createJob, PRESETS } from "./create.js";
 import { failure, h, text } from "./dom.js";
 import { ended } from "./feed.js";
-import { ago, percent, summary, title } from "./format.js";
+import { ago, count, percent, summary, title } from "./format.js";
 import { Loop } from "./loop.js";
 import { badge, progressBar, segments } from "./parts.js";
 
@@ -171,7 +171,7 @@ function jobRow(first, choose) {
       const { epoch, epochs: all, fraction } = job.progress;
       state.update(job.status);
       bar.update(fraction, job.status);
-      text(epochs, `${epoch} of ${all}`);
+      text(epochs, `${count(epoch)} of ${count(all)}`);
       text(accuracy, percent(job.accuracy));
       text(when, ago(job.created_at));
     },

@@ -7,7 +7,9 @@
 
 import { PHASES, explanation, sentence, table } from "./computation.js";
 import { costFigure } from "./cost_figure.js";
-import { button, calm, count, html, onWidth } from "./drawing.js";
+import { button, calm, html, onWidth } from "./drawing.js";
+import { ended } from "./feed.js";
+import { count } from "./format.js";
 import { neuronFigure } from "./neuron_figure.js";
 import { Steps } from "./steps.js";
 
@@ -59,10 +61,21 @@ class Microscope {
     else if (this.step) this.#drawNote();
   }
 
-  /** Ends the playing and shows a step, as near as there is one. */
+  /** Ends the playing and shows a step, as near as there is one; says so if that is another. */
   goTo(epoch, step, phase = 0) {
     this.#pause();
-    return this.#show(epoch, step, phase);
+    this.#show(epoch, step, phase);
+    const why = this.#whyNot(epoch, step);
+    this.instead.textContent = why && `${why} This is step ${count(this.at.step)} of epoch ${count(this.at.epoch)}.`;
+  }
+
+  #whyNot(epoch, step) {
+    const { progress } = this.job;
+    if (epoch < 1 || step < 1) return "Epochs and steps are counted from 1.";
+    if (epoch > progress.epochs) return `There are ${count(progress.epochs)} epochs.`;
+    if (epoch > this.#lastEpoch) return ended(this.job) ? `Training ended before epoch ${count(epoch)}.` : `Epoch ${count(epoch)} has not begun.`;
+    if (step <= this.#lastStep || step === Infinity) return "";
+    return this.#lastStep < progress.steps ? "Training ended here." : `An epoch has ${count(progress.steps)} steps.`;
   }
 
   async #show(epoch, step, phase = 0) {
@@ -70,7 +83,8 @@ class Microscope {
     this.at = { epoch: clamp(epoch, 1, this.#lastEpoch), step: 1 };
     this.at.step = clamp(step, 1, this.#lastStep);
     this.phase = phase;
-    this.#drawPlace();
+    this.instead.textContent = "";
+    if (!this.failed) this.#drawPlace();
     const wanted = ++this.#wanted;
     let found = this.steps.here(this.at.epoch, this.at.step);
     if (!found) {
@@ -86,7 +100,7 @@ class Microscope {
     if (wanted !== this.#wanted) return;
     this.root.removeAttribute("aria-busy");
     if (found) this.#showStep(found);
-    else this.#fail({ title: "There is no such step.", detail: "Training ended before it." });
+    else this.#fail({ detail: "Training ended before it." });
   }
 
   /** While a slider is drawn, only where it rests is fetched. */
@@ -208,6 +222,7 @@ class Microscope {
     this.failed = null;
     this.step = step;
     this.trouble.hidden = true;
+    this.#drawPlace();
     this.#draw();
     if (!this.#timer) this.spoken.textContent = sentence(step);
     this.steps.prefetch(step.epoch, step.step, this.#lastStep);
@@ -215,15 +230,21 @@ class Microscope {
   }
 
   #again() {
-    this.#show(this.at.epoch, this.at.step, this.phase);
+    const { epoch, step, phase } = this.failed;
+    this.#show(epoch, step, phase);
   }
 
+  /** Says what is missing; the place is that of the step that is shown. */
   #fail(error) {
-    this.failed = error;
+    this.failed = { ...this.at, phase: this.phase, status: error.status };
     this.#pause();
     this.root.removeAttribute("aria-busy");
     const again = button("Try again", "Try again", () => this.#again());
-    this.trouble.replaceChildren(html("strong", {}, error.title ?? "This did not work."), ` ${error.detail === error.title ? "" : error.detail ?? error.message} `, again);
+    this.trouble.replaceChildren(html("strong", {}, `Step ${count(this.at.step)} of epoch ${count(this.at.epoch)} is missing.`),
+      ` ${error.detail ?? error.message} `, again);
+    if (!this.step) this.neuron.replaceChildren();
+    else Object.assign(this, { at: { epoch: this.step.epoch, step: this.step.step }, phase: this.drawn });
+    this.#drawPlace();
     this.trouble.hidden = false;
     if (error.status === 503 || error.status === 0) {
       const seconds = error.retryAfter ?? 3;
@@ -242,6 +263,7 @@ class Microscope {
   #draw() {
     const { step } = this;
     const phase = PHASES[this.phase];
+    this.drawn = this.phase;
     this.phases.forEach((one, index) => one.setAttribute("aria-pressed", String(index === this.phase)));
     this.neuron.replaceChildren(neuronFigure(this.neuron.clientWidth, step, phase.id));
     this.cost.replaceChildren(costFigure(this.cost.clientWidth, step, phase.id));
@@ -284,6 +306,7 @@ class Microscope {
     this.slider.addEventListener("input", () => this.goTo(this.at.epoch, this.slider.valueAsNumber));
     this.epochTotal = html("span", { class: "ms-total" });
     this.total = html("span", { class: "ms-total" });
+    this.instead = html("p", { class: "ms-instead", role: "status" });
     this.explosion = button("The explosion", "Go to the step at which the gradients exploded",
       () => this.goTo(this.#explosion.epoch, this.#explosion.step, 2), { class: "ms-explosion", hidden: true });
     return html("div", { class: "ms-places" },
@@ -293,9 +316,9 @@ class Microscope {
       html("div", { class: "ms-jumps" },
         button("First step", "First step of the epoch", () => this.goTo(this.at.epoch, 1)),
         button("Last step", "Last step of the epoch", () => this.goTo(this.at.epoch, Infinity, 2)),
-        this.explosion));
+        this.explosion),
+      this.instead);
   }
-
 
   #stage() {
     const press = (action) => () => {
@@ -308,7 +331,7 @@ class Microscope {
     this.speed = html("select", { "aria-label": "speed" },
       SPEEDS.map(({ name }, index) => html("option", { value: index }, name)));
     this.speed.addEventListener("change", () => this.#timer && (this.#pause(), this.#play()));
-    this.neuron = html("div", { class: "ms-figure" });
+    this.neuron = html("div", { class: "ms-figure" }, html("p", {}, "The neuron is trained again up to this step …"));
     this.cost = html("div", { class: "ms-figure" });
     this.figures = html("div", { class: "ms-figures" }, this.neuron, this.cost);
     this.words = html("div", { class: "ms-words" });

@@ -9,7 +9,7 @@ const SHOWN_NARROW = 3;
 
 /** An SVG of `width` pixels; `phase` is "forward", "backward" or "learn". */
 export function neuronFigure(width, step, phase) {
-  const place = width >= 540 ? rightwards(width, step.inputs.length) : downwards(width, step.inputs.length);
+  const place = width >= 620 ? rightwards(width, step.inputs.length) : downwards(width, step.inputs.length);
   const figure = svg("svg", {
     class: `neuron-figure ${phase}`, role: "img", "aria-label": describe(step, phase),
     viewBox: `0 0 ${width} ${place.height}`, width, height: place.height,
@@ -25,7 +25,8 @@ export function neuronFigure(width, step, phase) {
 }
 
 /**
- * The article's own layout. `body` is what is inside of the neuron: [left, top, right, bottom];
+ * The article's own layout. `body` is what is inside of the neuron: [left, top, right, bottom], and
+ * `named` where its name begins, a line for each part of it where there is no room for one;
  * `aside` is how far below an input its gradient stands, `tight` tells that there is room for one
  * line only under a weight.
  */
@@ -48,10 +49,11 @@ function rightwards(width, all) {
   const above = middle - radius - 12;
   return {
     all, shown, width, radius, inputs, sum, activation, output, label, aside: radius + 15, tight: gap < 100,
-    captions: [["inputs", [inputs[0].at[0], 26]], ["weights", [inputs[0].weight[0], 26]], [width < 640 ? "x · w" : "weighted inputs", [inputs[0].weighted[0] - 8, 26]],
+    captions: [["inputs", [inputs[0].at[0], 26]], ["weights", [inputs[0].weight[0], 26]], ["weighted inputs", [inputs[0].weighted[0] - 8, 26]],
       ["aggregation", [sum[0], above]], ["activation", [activation[0], above]]],
     gradients: [[sum, activation], [activation, output]].map((ends) => between(...ends, 0.5)).map(([x, y]) => [x, y + radius + 15]),
     body: [2 * radius + 18, 6, right, bottom + radius + 14],
+    named: [[2 * radius + 30, bottom + radius + 4]],
     height: Math.max(label[1] + radius + 8, bottom + radius + 22),
   };
 }
@@ -75,15 +77,19 @@ function downwards(width, all) {
     all, shown, width, radius, inputs, sum, activation, output, label, aside: -radius - 7, captions: [],
     gradients: [[sum[0] + 42, (sum[1] + activation[1]) / 2 + 4], [middle[0] + 48, middle[1] + 6]],
     body: [2, 108, width - 2, activation[1] + radius + 32],
+    // Beside the arrow to the output, which crosses the left half.
+    named: all > shown ? [-4, 11, 26].map((down) => [width / 2 + 40, activation[1] + down]) : [[14, activation[1] + radius + 22]],
     height: label[1] + radius + 6,
   };
 }
 
-function body({ body: [left, top, right, bottom], all, shown }) {
-  const more = all > shown ? `, with ${all - shown} more of its ${all} inputs` : "";
+function body({ body: [left, top, right, bottom], named, all, shown }) {
+  const more = all > shown ? [`with ${all - shown} more`, `of its ${all} inputs`] : [];
+  const whole = ["the neuron", more.join(" ")].filter(Boolean).join(", ");
+  const lines = named.length > 1 ? ["the neuron", ...more] : [whole];
   return svg("g", {},
     svg("rect", { class: "body", x: left, y: top, width: right - left, height: bottom - top, rx: 18 }),
-    svg("text", { class: "caption", x: left + 12, y: bottom - 10 }, `the neuron${more}`));
+    lines.map((line, index) => text(named[index], line, "caption")));
 }
 
 function input(index, at, { radius, aside }, step, phase) {

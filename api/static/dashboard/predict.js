@@ -1,7 +1,7 @@
 // A box that adds: rows of numbers in, what the neuron makes of them out.
 
-import { card, failure, h } from "./dom.js";
-import { exact, short } from "./format.js";
+import { card, failure, h, text } from "./dom.js";
+import { count, exact, short, sumText } from "./format.js";
 
 const EXAMPLES = [2.2, 1.5, 1024, 2048];
 
@@ -16,13 +16,12 @@ export function predictBox({ api, job, signal }) {
     h("option", { value: "" }, "the last one"));
   const result = h("div", { class: "scroll", "aria-live": "polite" });
   const button = h("button", { type: "submit", class: "primary" }, "Add");
+  const help = h("p", { class: "help", id: "predict-help" });
   const form = h("form", { novalidate: true, onsubmit: (event) => {
     event.preventDefault();
     run();
   } },
-  h("div", { class: "field" }, h("label", { for: "predict-rows" }, "Numbers to add"), rows,
-    h("p", { class: "help", id: "predict-help" },
-      `${size} numbers a line, with commas or spaces between them.`)),
+  h("div", { class: "field" }, h("label", { for: "predict-rows" }, "Numbers to add"), rows, help),
   h("div", { class: "inline" }, h("label", { for: "predict-epoch" }, "Weights after epoch"), epoch,
     button));
 
@@ -42,6 +41,8 @@ export function predictBox({ api, job, signal }) {
     /** Offer the epochs there are. */
     update(epochs) {
       button.disabled = epochs.length === 0;
+      text(help, epochs.length ? `${size} numbers a line, with commas or spaces between them.`
+        : "It needs the weights of an epoch, and there is none.");
       for (let at = epoch.options.length; at <= epochs.length; at += 1) {
         epoch.append(h("option", { value: at }, String(at)));
       }
@@ -53,8 +54,8 @@ function example(size, from) {
   return Array.from({ length: size }, (_, at) => EXAMPLES[from + (at % 2)]).join(", ");
 }
 
-function parse(text, size) {
-  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
+function parse(typed, size) {
+  const lines = typed.split("\n").map((line) => line.trim()).filter(Boolean);
   if (!lines.length) throw new Error("There is nothing to add.");
   return lines.map((line, at) => {
     const numbers = line.split(/[\s,;]+/).filter(Boolean).map(Number);
@@ -73,12 +74,12 @@ function inWords(error) {
 function table(inputs, { outputs, error_bounds: bounds, epoch }) {
   const heads = ["Inputs", "Output", "True sum", "Off by", "At most"];
   return h("table", {},
-    h("caption", {}, `With the weights after epoch ${epoch}. “At most” is proven from the weights: `
+    h("caption", {}, `With the weights after epoch ${count(epoch)}. “At most” is proven from the weights: `
       + "the service does not know the true sum."),
     h("thead", {}, h("tr", {}, ...heads.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, ...inputs.map((row, at) => {
       const sum = row.reduce((total, value) => total + value, 0);
-      return h("tr", {}, h("th", { scope: "row" }, row.join(" + ")),
+      return h("tr", {}, h("th", { scope: "row", class: "nowrap" }, sumText(row)),
         ...[exact(outputs[at]), exact(sum), short(Math.abs(outputs[at] - sum)), short(bounds[at])]
           .map((value) => h("td", {}, value)));
     })));
