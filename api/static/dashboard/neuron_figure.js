@@ -9,7 +9,7 @@ const SHOWN_NARROW = 3;
 
 /** An SVG of `width` pixels; `phase` is "forward", "backward" or "learn". */
 export function neuronFigure(width, step, phase) {
-  const place = width >= 620 ? rightwards(width, step.inputs.length) : downwards(width, step.inputs.length);
+  const place = width >= 590 ? rightwards(width, step.inputs.length) : downwards(width, step.inputs.length);
   const figure = svg("svg", {
     class: `neuron-figure ${phase}`, role: "img", "aria-label": describe(step, phase),
     viewBox: `0 0 ${width} ${place.height}`, width, height: place.height,
@@ -49,7 +49,7 @@ function rightwards(width, all) {
   const above = middle - radius - 12;
   return {
     all, shown, width, radius, inputs, sum, activation, output, label, aside: radius + 15, tight: gap < 100,
-    captions: [["inputs", [inputs[0].at[0], 26]], ["weights", [inputs[0].weight[0], 26]], ["weighted inputs", [inputs[0].weighted[0] - 8, 26]],
+    captions: [["inputs", [inputs[0].at[0], 26]], ["weights", [inputs[0].weight[0], 26]], [width < 640 ? "x · w" : "weighted inputs", [inputs[0].weighted[0] - 8, 26]],
       ["aggregation", [sum[0], above]], ["activation", [activation[0], above]]],
     gradients: [[sum, activation], [activation, output]].map((ends) => between(...ends, 0.5)).map(([x, y]) => [x, y + radius + 15]),
     body: [2 * radius + 18, 6, right, bottom + radius + 14],
