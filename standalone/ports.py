@@ -4,6 +4,7 @@ import errno
 import socket
 import sys
 from ipaddress import ip_address
+from typing import Any
 
 from standalone.errors import PortTakenError, StartError
 
@@ -34,6 +35,11 @@ def reserve(host: str, port: int) -> socket.socket:
     return _bound(host, port, socket.SO_REUSEPORT)
 
 
+def address_of(host: str) -> str:
+    """The address that a name stands for, which Granian wants: the one that `free_port` tests."""
+    return str(_lookup(host, 0)[4][0])
+
+
 def is_loopback(host: str) -> bool:
     """Whether `host` is an address of this machine that others cannot reach."""
     try:
@@ -50,9 +56,7 @@ def url_of(host: str, port: int) -> str:
 
 
 def _bound(host: str, port: int, option: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    family, kind, protocol, _, address = _lookup(host, port)
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, option, 1)
@@ -61,3 +65,8 @@ def _bound(host: str, port: int, option: int) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def _lookup(host: str, port: int) -> tuple[Any, ...]:
+    flags = socket.AI_PASSIVE
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)[0]

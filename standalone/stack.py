@@ -177,7 +177,7 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             "PROMETHEUS_MULTIPROC_DIR": str(self._scratch / "metrics"),
         }
-        for program in self._programs(self.host, self.port):
+        for program in self._programs(ports.address_of(self.host), self.port):
             self._run(program)
         self._wait("the API", API, lambda: self._is_ok("/healthz"))
         compiles = "the worker (the first start compiles the kernel: several seconds)"

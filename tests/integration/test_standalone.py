@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -322,6 +323,11 @@ def test_a_reserved_port_is_not_free_for_others() -> None:
 def test_the_url_of_a_server_on_every_address_is_reachable() -> None:
     assert ports.url_of("0.0.0.0", 80) == "http://127.0.0.1:80"
     assert ports.url_of("::", 80) == "http://[::1]:80"
+
+
+def test_a_server_gets_the_address_of_the_name_that_it_listens_on() -> None:
+    for host in ("localhost", "127.0.0.1", "::1"):
+        assert ip_address(ports.address_of(host)).is_loopback
 
 
 def run_script(folder: Path, script: str, *options: str) -> Supervisor:
