@@ -3,6 +3,7 @@
 A WSGI middleware, so that it also sees requests that are answered before Flask.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 #: Where the application leaves the route's template, and the id of the job that it is about.
 ROUTE, JOB_ID = "neuron.route", "neuron.job_id"
 UNMATCHED = "unmatched"
+_ID = re.compile("[0-9a-f]{32}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -34,8 +36,9 @@ def register(app: Flask, settings: Settings) -> None:
 def _name_route() -> None:
     if request.url_rule:
         request.environ[ROUTE] = request.url_rule.rule
-        if request.view_args and "job_id" in request.view_args:
-            request.environ[JOB_ID] = request.view_args["job_id"][:32]
+        job_id = (request.view_args or {}).get("job_id", "")
+        if _ID.fullmatch(job_id):  # anything else may be a secret
+            request.environ[JOB_ID] = job_id
 
 
 class Observed:

@@ -70,7 +70,7 @@ def test_each_request_is_one_line_with_its_id(http: Http, stack: Stack) -> None:
 def test_no_line_holds_what_may_be_secret(http: Http, stack: Stack) -> None:
     secret = "5ecret" * 4
     headers = {"Authorization": f"Bearer {secret}", "X-Api-Key": secret, "Cookie": f"key={secret}"}
-    for path in ("/v1/jobs", f"/{secret}", "/v1/jobs/x/predict"):
+    for path in ("/v1/jobs", f"/{secret}", f"/v1/jobs/{secret}/predict"):
         answer = http.post(f"{path}?key={secret}", headers=headers, json={"name": [secret]})
         one_line(stack, event="request", request_id=answer.headers["X-Request-Id"])
     assert secret not in stack.log_path.read_text()
