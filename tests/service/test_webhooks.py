@@ -427,7 +427,7 @@ def test_the_sender_stops_when_it_is_told_to(quiet: Store) -> None:
 @pytest.fixture
 def strict(stack: Stack) -> Iterator[FlaskClient]:
     """The API with the settings that it has if nobody sets any."""
-    app = create_app(Settings(redis_url=f"{stack.redis_url}?db=1"))
+    app = create_app(Settings(redis_url=f"{stack.redis_url}?db=1", log_level="warning"))
     yield app.test_client()
     app.extensions["neuron"].store.redis.close()
 
