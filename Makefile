@@ -18,7 +18,7 @@ serve: .venv/runtime ## everything on this machine, in the foreground, on NEURON
 
 # Bytecode is kept: else each of some hundred processes compiles what it imports.
 test: .venv/development ## the whole test suite
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/development ## ruff and mypy
 	$(BIN)/ruff format --check .

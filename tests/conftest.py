@@ -27,6 +27,20 @@ settings.load_profile("short")
 pytest.register_assert_rewrite("tests.service.browser")
 
 
+#: The longest first, or they would run alone at the end.
+FIRST = (
+    "test_standalone", "test_lifecycle", "test_brokers", "test_dashboard", "test_crash_points",
+    # Each process gets two files at first: behind those, short ones.
+    "test_bad_input", "test_documents", "test_jobs", "test_predict", "test_models",
+    "test_redis_away", "test_schemathesis", "test_events",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(FIRST)))
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     # Who runs in the background may ignore Ctrl-C, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
