@@ -1,7 +1,9 @@
-"""Celery's way to Redis, unmoved by messages that are none.
+"""Celery's way to its broker, unmoved by messages that are none.
 
 Kombu lets what is wrong with a message out to Celery, which then ends the worker and with it all
-that its children train. Messages hold nothing that cannot be sent again, so bad ones are dropped.
+that its children train. Messages hold nothing that cannot be sent again, so in Redis bad ones are
+dropped. RabbitMQ would deliver what was never acknowledged again and again, so there all are taken
+for what each of them is: news of a job.
 """
 
 from collections.abc import Iterator
@@ -10,7 +12,9 @@ from queue import Empty
 from typing import Any
 
 import structlog
-from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.transport import TRANSPORT_ALIASES, pyamqp, redis, virtual
+
+from shared.queue import TRAIN
 
 _log = structlog.get_logger()
 
@@ -67,7 +71,47 @@ class Transport(redis.Transport):
     Channel = _Channel
 
 
+class _AmqpMessage(pyamqp.Message):
+    """A message that says what all say, whatever it holds."""
+
+    def __init__(self, raw: Any, channel: Any = None, **options: Any) -> None:
+        headers = {"lang": "py", "task": TRAIN, "id": f"{raw.delivery_tag}"}
+        raw.body, raw.properties = (
+            b'[[""],{},{}]',
+            {
+                "content_type": "application/json",
+                "content_encoding": "utf-8",
+                "application_headers": headers,
+            },
+        )
+        super().__init__(raw, channel, **options)
+
+
+class _AmqpChannel(pyamqp.Channel):
+    Message = _AmqpMessage
+
+
+class _AmqpConnection(pyamqp.Connection):
+    Channel = _AmqpChannel
+
+
+class AmqpTransport(pyamqp.Transport):
+    """Kombu's, with messages that all say the same."""
+
+    Connection = _AmqpConnection
+
+
+class AmqpsTransport(pyamqp.SSLTransport):
+    """The same over TLS."""
+
+    Connection = _AmqpConnection
+
+
 def register() -> None:
-    """Have all connections to a Redis broker use it, whatever their URL says."""
-    for alias in ("redis", "rediss"):
-        TRANSPORT_ALIASES[alias] = f"{__name__}:Transport"
+    """Have all connections to a broker use these, whatever their URL says."""
+    for kind, aliases in (
+        (Transport, ("redis", "rediss")),
+        (AmqpTransport, ("amqp", "pyamqp")),
+        (AmqpsTransport, ("amqps",)),
+    ):
+        TRANSPORT_ALIASES.update(dict.fromkeys(aliases, f"{__name__}:{kind.__name__}"))

@@ -9,9 +9,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import psutil
 import pytest
+from celery import Celery
 
 from benchmarks.serving import one_process
 from shared import queue
@@ -19,6 +21,7 @@ from shared.settings import Settings
 from standalone import redis_server
 from standalone.errors import PortTakenError
 from standalone.ports import free_port
+from standalone.stack import Stack
 from tests.conftest import Http, eventually, required, running
 from tests.service.test_jobs import SMALL
 from tests.service.test_lifecycle import MEDIUM, results, start
@@ -107,24 +110,49 @@ def is_open(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def http(broker: Broker) -> Iterator[Http]:
+def stack(broker: Broker) -> Iterator[Stack]:
     settings = {"NEURON_BROKER_URL": broker.url, "NEURON_LEASE_SECONDS": "2"}
-    with running(settings, programs=one_process) as stack, Http(stack.url) as session:
-        yield session
+    with running(settings, programs=one_process) as stack:
+        yield stack
 
 
 def test_the_messages_that_wait_are_counted(broker: Broker) -> None:
-    publisher = queue.make_publisher(Settings(broker_url=broker.url))
-    assert queue.waiting(publisher) == 0
-    for _ in range(3):
-        assert queue.publish(publisher, "0" * 32)
-    eventually(lambda: queue.waiting(publisher) == 3, "they are in the queue")
-    publisher.close()
+    with queue.make_publisher(Settings(broker_url=broker.url)) as publisher:
+        assert queue.waiting(publisher) == 0
+        for _ in range(3):
+            assert queue.publish(publisher, "0" * 32)
+        eventually(lambda: queue.waiting(publisher) == 3, "they are in the queue")
 
 
 def test_jobs_are_trained(http: Http) -> None:
     for _ in range(5):
         assert http.run_job(SMALL)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"{", {}), (b"[[],{},{}]", {"task": ["x"]}), (b"[[],{},{}]", {"timelimit": "x"}),
+        (b"[[],{},{}]", {"id": None, "lang": None}), (b"[[],{},{}]", {"compression": "x"}),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_more_poison_than_a_worker_has_children_ends_none(
+    http: Http, stack: Stack, broker: Broker, body: bytes, headers: dict[str, Any]
+) -> None:
+    with queue.make_publisher(Settings(broker_url=broker.url)) as publisher:
+        for _ in range(4):
+            poison(publisher, body, {"lang": "py", "task": queue.TRAIN, "id": "x", **headers})
+    assert http.run_job(SMALL)["status"] == "succeeded"
+    assert stack.process("worker").deaths == 0
+
+
+def poison(publisher: Celery, body: bytes, headers: dict[str, Any]) -> None:
+    with publisher.connection_or_acquire() as connection:
+        channel = connection.default_channel
+        kind = {"content_type": "application/json", "content_encoding": "utf-8"}
+        message = channel.prepare_message(body.decode(), headers=headers, **kind)
+        channel.basic_publish(message, exchange="", routing_key="neuron")
 
 
 def test_a_job_is_accepted_while_the_broker_is_away_and_trained_when_it_is_back(
