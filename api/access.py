@@ -64,7 +64,8 @@ class Access:
         self._ring = KeyRing(Path(path)) if path else None
         self._limiter = Limiter(store.redis)
         self._owners: dict[str, str] = {}
-        self._names = {settings.host, *filter(None, settings.trusted_hosts.lower().split(","))}
+        trusted = settings.trusted_hosts.lower().split(",")
+        self._names = {settings.host, *filter(None, map(str.strip, trusted))}
 
     @property
     def has_keys(self) -> bool:
@@ -151,7 +152,7 @@ class Access:
             )  # fmt: skip
         host = environ.get("HTTP_HOST", "")
         name = _host_name(host)
-        if host and not (is_loopback(name) or name in self._names):
+        if host and not (name in self._names or (name and is_loopback(name))):
             raise Problem(403, "The Host is not one of this service's (see NEURON_TRUSTED_HOSTS).")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
             _refuse_web_pages(environ, host)
@@ -215,7 +216,7 @@ def _refuse_key_in_query(query: str) -> None:
 def _refuse_web_pages(environ: Mapping[str, Any], host: str) -> None:
     """Browsers say on whose behalf they send; other clients need not."""
     origin = environ.get("HTTP_ORIGIN")
-    foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    foreign = origin is not None and origin.lower().partition("//")[2] != host.lower()
     if foreign or environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin"):
         raise Problem(403, "Web pages of other origins cannot change anything here.")
 

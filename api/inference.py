@@ -271,7 +271,7 @@ def all_stats() -> Response:
 )
 def repository_index() -> Response:
     """All named models; every job can be called by its id besides."""
-    text = whole_body(services().settings.max_predict_body_bytes)
+    text = whole_body(services().settings.max_body_bytes)
     if text:
         parse_json(text)
     return answer(

@@ -319,6 +319,10 @@ def test_both_spellings_of_the_root_answer(http: Http) -> None:
         assert answer.json()["name"] == "neuron-training-service"
 
 
+def test_a_long_body_that_asks_for_the_index_is_413(http: Http) -> None:
+    check_problem(http.post("/v2/repository/index", data=b" " * 1_000_001), 413)
+
+
 def test_too_many_rows_are_413(http: Http, job: Any) -> None:
     body = request([1] * 200_002, [100_001, 2])
     check_problem(http.post(f"/v2/models/{job['id']}/infer", json=body), 413)

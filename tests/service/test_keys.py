@@ -428,6 +428,7 @@ def test_the_command_refuses_what_makes_no_key(tmp_path: Path) -> None:
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://localhost:1"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -442,7 +443,9 @@ def test_without_keys_the_services_own_pages_may_act(http: Http) -> None:
     assert http.post("/v1/jobs", json=SMALL, headers=headers).status_code == 202
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil", "10.0.0.1", "[", ":80"]
+)
 def test_without_keys_a_foreign_host_name_is_refused(http: Http, host: str) -> None:
     check_problem(http.get("/v1/jobs", headers={"Host": host}), 403)
     assert http.get("/healthz", headers={"Host": host}).status_code == 200
@@ -476,7 +479,7 @@ def test_without_keys_the_service_does_not_listen_to_other_machines() -> None:
         ({}, {"REMOTE_ADDR": "172.17.0.1", "HTTP_HOST": "localhost"}, False),
         ({"loopback_only": False}, {"REMOTE_ADDR": "172.17.0.1", "HTTP_HOST": "localhost"}, True),
         ({"loopback_only": False}, {"REMOTE_ADDR": "172.17.0.1", "HTTP_HOST": "api"}, False),
-        ({"trusted_hosts": "x,Api"}, {"REMOTE_ADDR": "::1", "HTTP_HOST": "api:80"}, True),
+        ({"trusted_hosts": "x, Api"}, {"REMOTE_ADDR": "::1", "HTTP_HOST": "api:80"}, True),
     ],
 )
 def test_without_keys_only_this_machine_is_answered(
