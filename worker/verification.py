@@ -1,6 +1,7 @@
 """Verification: a job that trains again what another job trained, and compares it bit for bit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import orjson
 
@@ -27,7 +28,11 @@ def check_initial_weights(store: Store, claim: Claim, weights: Sequence[float]) 
     Raises:
         Mismatch
     """
-    if claim.verifies and not _same(store.get(claim.verifies).initial_weights, list(weights)):
+    if claim.verifies is None:
+        return
+    with _stored(0):
+        initial = store.get(claim.verifies).initial_weights
+    if not _same(initial, list(weights)):
         raise Mismatch(0, "the initial weights")
 
 
@@ -39,7 +44,9 @@ def check_epochs(store: Store, claim: Claim, results: Sequence[Epoch]) -> None:
     """
     if claim.verifies is None:
         return
-    stored = _stored_epochs(store, claim.verifies, results)
+    first, last = results[0].epoch, results[-1]
+    with _stored(first):
+        stored = store.epochs(claim.verifies, after=first - 1, limit=len(results))
     for result, line in zip(results, stored, strict=False):
         own = result.model_dump(exclude={"duration_seconds"})
         other = orjson.loads(line)
@@ -48,20 +55,23 @@ def check_epochs(store: Store, claim: Claim, results: Sequence[Epoch]) -> None:
             raise Mismatch(result.epoch, ", ".join(different))
     if len(stored) < len(results):
         raise Mismatch(results[len(stored)].epoch, "it is not there")
-    if results[-1].epoch == claim.specification.hyperparameters.epochs:
-        _check_record(store, claim.verifies, results[-1])
+    if last.epoch == claim.specification.hyperparameters.epochs:
+        _check_record(store, claim.verifies, last)
 
 
-def _stored_epochs(store: Store, job_id: str, results: Sequence[Epoch]) -> list[bytes]:
+@contextmanager
+def _stored(epoch: int) -> Iterator[None]:
+    """Something that is stored of the job, if it has not been deleted meanwhile."""
     try:
-        return store.epochs(job_id, after=results[0].epoch - 1, limit=len(results))
+        yield
     except JobNotFound:
-        raise Mismatch(results[0].epoch, "the job has been deleted") from None
+        raise Mismatch(epoch, "the job has been deleted") from None
 
 
 def _check_record(store: Store, job_id: str, last: Epoch) -> None:
     """The record repeats the last epoch, for those who poll and predict."""
-    record = store.get(job_id)
+    with _stored(last.epoch):
+        record = store.get(job_id)
     if record.epoch == last.epoch and not (
         _same(record.weights, last.weights)
         and _same(record.accuracy, last.accuracy)

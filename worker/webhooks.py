@@ -57,6 +57,8 @@ def deliver_forever(store: Store, stopping: Event) -> None:
             if not away:
                 _log.warning("webhooks wait for Redis", reason=str(error))
             away = True
+        except Exception:  # of a message that cannot be read; it is leased, so others come next
+            _log.exception("webhook not read")
         sender.wait(POLL_SECONDS)
 
 
@@ -238,6 +240,6 @@ def retry_after(header: str | None) -> float:
     else:
         try:
             seconds = parsedate_to_datetime(header or "").timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)

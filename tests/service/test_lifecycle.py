@@ -21,6 +21,7 @@ from shared.store import DUE, ENDED, Store
 from standalone.stack import Stack
 from tests.conftest import Http, children, eventually, kill_children, running
 from tests.service.test_jobs import LONG, SMALL
+from worker.runner import Runner
 
 T = TypeVar("T")
 
@@ -247,6 +248,14 @@ def test_verification_finds_altered_weights_of_the_record(http: Http, store: Sto
     store.redis.hset(f"{{neuron}}:job:{job['id']}", "weights", b"\0" * 16)
     found = verified(http, job)
     assert (found["status"], found["error"]["code"]) == ("failed", "mismatch")
+
+
+def test_a_verification_tells_that_the_job_was_deleted(lonely: Store) -> None:
+    job_id, _ = lonely.accept(JobRequest.model_validate(SMALL), verifies="0" * 32)
+    Runner(lonely, lambda: False, lambda _: None).run()
+    error = lonely.get(job_id).error
+    assert error
+    assert (error.code, "has been deleted" in error.detail) == ("mismatch", True)
 
 
 def test_a_job_without_epochs_is_not_verified(http: Http) -> None:

@@ -1,5 +1,6 @@
 """Webhooks of ended jobs: what is sent, how often, in what order of failures, and to whom."""
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -410,6 +411,18 @@ def test_a_worker_without_a_secret_waits_for_one(quiet: Store, receiver: Receive
     webhook = webhook_of(quiet, job_id)
     assert webhook.status == "pending"
     assert "NEURON_WEBHOOK_SECRET" in (webhook.error or "")
+
+
+def test_a_message_that_cannot_be_read_holds_up_no_other(quiet: Store, receiver: Receiver) -> None:
+    said = {"status": "of a newer version", "ended_at": "1", "epoch": "0"}
+    unread, read = (end_job(quiet, receiver.url("/hook")) for _ in range(2))
+    quiet.redis.hset(f"{{neuron}}:job:{unread}", "webhook:1", json.dumps(said))
+    stopping = Event()
+    thread = Thread(target=deliver_forever, args=[quiet, stopping])
+    thread.start()
+    eventually(lambda: webhook_of(quiet, read).status == "delivered", "the other one")
+    stopping.set()
+    thread.join(5)
 
 
 def test_the_sender_stops_when_it_is_told_to(quiet: Store) -> None:
