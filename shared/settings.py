@@ -13,11 +13,16 @@ class Settings(BaseSettings):
     """Read from the environment when made; the README's table is checked against this class."""
 
     model_config = SettingsConfigDict(
-        env_prefix="NEURON_", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix="NEURON_",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
+        pattern="^(rediss?|unix)://",
         description="Redis that holds the jobs: `redis://`, `rediss://` or `unix://`",
     )
     broker_url: str = Field(

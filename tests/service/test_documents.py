@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from shared.job import Status
-from shared.settings import Settings
+from shared.settings import Settings, read_settings
 from standalone.stack import Stack
 from tests.conftest import Http
 from tests.service.test_jobs import SMALL
@@ -49,6 +49,22 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     defaults["webhook_secret"] = ""
     assert listed == {f"NEURON_{name.upper()}": str(value) for name, value in defaults.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NEURON_MAX_JOB_SECONDS", "inf"),
+        ("NEURON_REDIS_URL", "localhost:6379"),
+        ("NEURON_PORT", "x"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=f"{name}: "):
+        read_settings()
 
 
 def test_the_readme_lists_every_status() -> None:
