@@ -9,12 +9,11 @@ hundredths early.
 import math
 import time
 from dataclasses import dataclass
-from importlib import resources
 from threading import Lock
 
 import redis
 
-from shared.store import PREFIX
+from shared.store import PREFIX, load_script
 
 #: How long a process may spend tokens that it has taken.
 SPEND_SECONDS = 1.0
@@ -55,8 +54,7 @@ class Limiter:
     """Counts requests."""
 
     def __init__(self, client: "redis.Redis") -> None:
-        script = (resources.files("shared") / "scripts" / "take.lua").read_text()
-        self._take = client.register_script(script)
+        self._take = load_script(client, "take")
         self._buckets: dict[str, _Bucket] = {}
         self._lock = Lock()
 

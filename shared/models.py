@@ -16,7 +16,6 @@ Every method raises `redis.exceptions.RedisError` when Redis cannot do it.
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from typing import Any, cast
 
 import orjson
@@ -31,7 +30,7 @@ from shared.errors import (
     NoWeights,
     TooManyModels,
 )
-from shared.store import PREFIX, job_keys
+from shared.store import PREFIX, job_keys, load_script
 
 MODELS, REVISION = f"{PREFIX}:models", f"{PREFIX}:models:revision"
 #: Every process keeps all models in memory, and reads them all when one changes.
@@ -40,7 +39,6 @@ MOST_MODELS = 1_000
 MOST_VERSIONS = 1_000
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_NAME = re.compile(r"[0-9a-f]{32}|\.+|stats", re.IGNORECASE)
-_SCRIPTS = resources.files("shared") / "scripts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +89,15 @@ class Models:
 
     @cached_property
     def _put(self) -> Any:
-        return self._script("put_model")
+        return load_script(self.redis, "put_model")
 
     @cached_property
     def _select(self) -> Any:
-        return self._script("select_model")
+        return load_script(self.redis, "select_model")
 
     @cached_property
     def _delete(self) -> Any:
-        return self._script("delete_model")
-
-    def _script(self, name: str) -> Any:
-        return self.redis.register_script((_SCRIPTS / f"{name}.lua").read_text())
+        return load_script(self.redis, "delete_model")
 
     def put(
         self,

@@ -74,11 +74,11 @@ class Outbox:
 
     @cached_property
     def _take(self) -> Any:
-        return load_script(self._redis, "take_webhook")
+        return load_script(self._redis, "prelude", "take_webhook")
 
     @cached_property
     def _settle(self) -> Any:
-        return load_script(self._redis, "settle_webhook")
+        return load_script(self._redis, "prelude", "settle_webhook")
 
     def due(self, limit: int) -> list[tuple[Message, str]]:
         """Messages to send now, the most overdue first, each with its URL ("": job deleted)."""

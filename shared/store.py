@@ -110,10 +110,9 @@ def connect(settings: Settings, *, patient: bool = False) -> "redis.Redis":
     )
 
 
-def load_script(client: "redis.Redis", name: str) -> Any:
-    """The script `scripts/<name>.lua` behind its prelude, ready to be called."""
-    prelude, body = ((_SCRIPTS / f"{part}.lua").read_text() for part in ("prelude", name))
-    return client.register_script(prelude + body)
+def load_script(client: "redis.Redis", *names: str) -> Any:
+    """The scripts `scripts/<name>.lua`, one behind the other, ready to be called."""
+    return client.register_script("".join((_SCRIPTS / f"{name}.lua").read_text() for name in names))
 
 
 def job_keys(job_id: str) -> list[str]:
@@ -182,7 +181,7 @@ class Store:
         """Run the script about a job; its first argument is the job's id."""
         keys = [*job_keys(job_id), *more_keys]
         if name not in self._scripts:
-            self._scripts[name] = load_script(self.redis, name)
+            self._scripts[name] = load_script(self.redis, "prelude", name)
         return self._scripts[name](keys=keys, args=[job_id, *arguments])
 
     @property
