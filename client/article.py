@@ -29,7 +29,8 @@ def _demo(rows: Iterable[Demo]) -> Iterator[str]:
     for row in rows:
         total = " + ".join(map(js_number, row.inputs))
         yield f"Expected : {total} = {js_number(row.expected)}"
-        yield f"Actual : {total} = {js_number(row.actual)}"
+        actual = "not finite" if row.actual is None else js_number(row.actual)
+        yield f"Actual : {total} = {actual}"
 
 
 def _all_alike(epochs: Sequence[Epoch]) -> bool:

@@ -74,11 +74,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """One demonstration sum."""
+    """One demonstration sum; ``actual`` is None where it overflows."""
 
     inputs: tuple[float, ...]
     expected: float
-    actual: float
+    actual: float | None
 
 
 @dataclass(frozen=True, slots=True)
