@@ -114,10 +114,8 @@ class DataCache:
         data = self._data.pop((dataset, normalize), None)
         if data is None:
             data = make_data(dataset, normalize=normalize)
-        self._data[dataset, normalize] = data
-        self._shrink()
-        return data
-
-    def _shrink(self) -> None:
-        while self._data and sum(data.nbytes for data in self._data.values()) > self._max_bytes:
+        if data.nbytes <= self._max_bytes:
+            self._data[dataset, normalize] = data
+        while sum(data.nbytes for data in self._data.values()) > self._max_bytes:
             self._data.popitem(last=False)
+        return data

@@ -70,9 +70,13 @@ def test_the_cache_keeps_the_data_sets_used_last_within_its_bytes() -> None:
 
 
 def test_the_cache_gives_a_data_set_that_it_cannot_keep() -> None:
-    cache = DataCache(max_bytes=0)
-    wanted = Specification(dataset=Dataset(training_size=5))
-    assert cache.get(wanted).training.shape == (5, 2)
+    cache = DataCache(max_bytes=1600)
+    small, large = (
+        Specification(dataset=Dataset(training_size=size, test_size=10)) for size in (90, 91)
+    )
+    kept = cache.get(small)
+    assert cache.get(large).training.shape == (91, 2)
+    assert cache.get(small) is kept
 
 
 def test_the_cache_tells_normalized_rows_from_others() -> None:
