@@ -64,7 +64,8 @@ def list_steps(job_id: str) -> Response:
     question = StepsQuestion(
         specification=record.specification,
         weights=_weights_before(record, wanted.epoch),
-        **wanted.model_dump(),
+        # One more than is shown tells whether there are more.
+        **wanted.model_dump() | {"count": wanted.count + 1},
     )
     found = orjson.loads(ask(services().store, question))
     if "diverged_at" in found:
@@ -96,19 +97,17 @@ def _weights_before(record: Record, epoch: int) -> list[float] | None:
     return weights
 
 
-def _page(record: Record, wanted: StepsQuery, steps: list[dict[str, Any]], total: int) -> Response:
-    last = steps[-1]
-    following = last["step"] + wanted.every
-    more = len(steps) == wanted.count and following <= total and None not in last["weights_after"]
+def _page(record: Record, wanted: StepsQuery, found: list[dict[str, Any]], total: int) -> Response:
+    steps, more = found[: wanted.count], len(found) > wanted.count
     return answer(
         {
             "job_id": record.id,
             "epoch": wanted.epoch,
-            "learning_rate": last["learning_rate"],
+            "learning_rate": steps[0]["learning_rate"],
             "regularization": record.specification.coefficient,
             "total": total,
             "steps": steps,
             "has_more": more,
-            "next": following if more else None,
+            "next": found[-1]["step"] if more else None,
         }
     )

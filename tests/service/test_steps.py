@@ -104,6 +104,10 @@ def test_the_step_at_which_gradients_explode_can_be_seen(http: Http, run: dict[s
     assert last["weights"] == job["error"]["weights"]
     assert None in last["weights_after"]
     assert not page["has_more"]
+    first = job["error"]["step"] - 1
+    if first >= 1:
+        before = steps(http, job["id"], **where, step=first, every=2)
+        assert (before["has_more"], before["next"]) == (False, None)
     beyond = job["error"]["step"] + 1
     answer = http.get(f"/v1/jobs/{job['id']}/steps", params={**where, "step": beyond})
     assert answer.status_code == (409 if beyond <= page["total"] else 400)
