@@ -25,14 +25,18 @@ _log = structlog.get_logger()
 def answer_forever(store: Store, stopping: Event) -> None:
     """Answer until told to stop; a Redis that is away is waited for."""
     cache = DataCache(store.settings.dataset_cache_bytes)
+    away = False
     while not stopping.is_set():
         try:
             asked = questions.take(store.redis)
             if asked:
                 name, text = asked
                 questions.reply(store.redis, name, _answer_or_log(text, cache))
+            away = False
         except RedisError as error:
-            _log.warning("questions wait for Redis", reason=str(error))
+            if not away:
+                _log.warning("questions wait for Redis", reason=str(error))
+            away = True
             stopping.wait(1)
 
 
