@@ -241,10 +241,10 @@ def epochs(settings: Settings, job: str, after: int) -> None:
 @main.command()
 @common
 @click.argument("job")
-@click.option("--epoch", type=int, default=1, help="Counted from 1.")
-@click.option("--step", type=int, default=1, help="The first one, counted from 1.")
-@click.option("--count", type=int, default=1, help="How many at most.")
-@click.option("--every", type=int, default=1, help="Only each so many-th.")
+@click.option("--epoch", type=int, default=1, show_default=True, help="Counted from 1.")
+@click.option("--step", type=int, default=1, show_default=True, help="The first, counted from 1.")
+@click.option("--count", type=int, default=1, show_default=True, help="How many at most.")
+@click.option("--every", type=int, default=1, show_default=True, help="Only each so many-th.")
 def steps(settings: Settings, /, job: str, **which: int) -> None:
     """Show every number of a step of the training, and how it is made."""
     with settings.client() as client:

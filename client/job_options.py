@@ -16,6 +16,7 @@ class Rate(Finite):
     """A finite number, or "auto"."""
 
     name = "number|auto"
+    wanted = "a number or auto"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """The number or "auto"; a usage error when it is neither."""

@@ -127,13 +127,14 @@ class Finite(click.ParamType[float]):
     """A finite number."""
 
     name = "number"
+    wanted = "a number"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         """The number; a usage error when it is none."""
         try:
             number = float(value)
         except ValueError:
-            self.fail(f"{value!r} is not a number.", param, ctx)
+            self.fail(f"{value!r} is not {self.wanted}.", param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not finite.", param, ctx)
         return number
