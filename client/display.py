@@ -166,7 +166,7 @@ def print_forecast(forecast: Forecast) -> None:
 
 def _outlook(forecast: Forecast) -> str:
     if not forecast.diverges:
-        return "learns"
+        return "learns" if forecast.final_weights else "does not learn, and does not explode yet"
     epoch = forecast.diverges_in_epoch
     return "diverges" + (f" in epoch {epoch}" if epoch else "")
 

@@ -217,7 +217,8 @@ class Forecast:
 
     ``learning_rates`` are those of the first epochs, at most 1000. ``second_moments`` is the mean
     of x·xᵀ over the training rows. The weights drift to ``settling_weights``; those after the last
-    epoch are expected to be ``final_weights``, give or take ``final_weights_deviation``.
+    epoch are expected to be ``final_weights``, give or take ``final_weights_deviation``. Where
+    errors grow there are no ``final_weights``, and the deviation is about how far from 1 they are.
     ``accuracy`` is in 0 … 1.
     """
 

@@ -22,15 +22,19 @@ class Forecast(BaseModel):
     settling_weights: list[float] | None = Field(
         description="where weights settle: the pulls of data and regularization are equal there"
     )
-    final_weights: list[float] | None = Field(description="expected after the last epoch")
+    final_weights: list[float] | None = Field(
+        description="expected after the last epoch; null where errors grow, which `explanation` "
+        "tells: which weights they lead to cannot be foretold"
+    )
     final_weights_deviation: list[float] | None = Field(
-        description="their standard deviation, from the order of the rows and from rounding"
+        description="their standard deviation, from the order of the rows and from rounding; where "
+        "no weights are foretold, about how far from 1 they will be; null if they diverge"
     )
-    accuracy: float | None = Field(
-        description="expected after the last epoch: that of the expected weights"
+    accuracy: float = Field(
+        description="expected after the last epoch: that of the expected weights; 0 without any"
     )
-    accuracy_low: float | None = Field(description="the least of a hundred likely runs")
-    accuracy_high: float | None = Field(description="the most of them")
+    accuracy_low: float = Field(description="the least of a hundred likely runs")
+    accuracy_high: float = Field(description="the most of them")
     training_seconds: float = Field(
         description="making the data, training and testing, at this worker's speed; without waiting"
     )

@@ -9,6 +9,8 @@ from shared.job import Specification
 
 #: With fewer rows, the mean of them tells too little about what one after the other does.
 FEW_ROWS = 100
+#: The part of the largest stable rate from which fluctuations have long tails.
+EDGE = 0.8
 
 
 def explain(specification: Specification, forecast: Forecast) -> list[str]:
@@ -26,11 +28,29 @@ def explain(specification: Specification, forecast: Forecast) -> list[str]:
         found.append(_settling(specification, forecast, forecast.settling_weights))
     if forecast.final_weights is not None:
         found += _pace(specification, forecast)
-    if specification.dataset.training_size < FEW_ROWS:
-        found.append("There are so few rows that their order matters; this forecast is rough.")
-    if forecast.accuracy is not None and not forecast.diverges:
+    found += _reservations(specification, forecast)
+    if not forecast.diverges:
         found.append(_accuracy(specification, forecast))
     found.append(f"Training takes {_duration(forecast.training_seconds)} once a worker has it.")
+    return found
+
+
+def _reservations(specification: Specification, forecast: Forecast) -> list[str]:
+    """What this forecast cannot say, or not well."""
+    found = []
+    largest, away = forecast.largest_learning_rate, forecast.final_weights_deviation
+    if forecast.final_weights is None and away:
+        found.append(
+            "Which weights come out cannot be foretold, because errors grow along a way that the "
+            f"order of the rows decides: they will be about {away[0]:.0e} away from 1."
+        )
+    if forecast.final_weights and largest and forecast.learning_rates[-1] > EDGE * largest:
+        found.append(
+            "So near the largest stable rate a few rows can throw weights much farther than the "
+            "deviation, which is what is usual."
+        )
+    if specification.dataset.training_size < FEW_ROWS:
+        found.append("There are so few rows that their order matters; this forecast is rough.")
     return found
 
 
@@ -58,9 +78,12 @@ def _stability(specification: Specification, forecast: Forecast) -> str:
             f"It will not diverge: the highest learning rate is {highest:.4g}, and these data "
             f"bear {largest:g}."
         )
+    grows = "grows at first, but stays finite"
+    if forecast.final_weights is None:
+        grows = "grows, but these steps are too few for it to explode"
     return (
         f"The learning rate begins at {highest:.4g}, and these data bear {largest:g}: the error "
-        "grows at first, but stays finite."
+        f"{grows}."
     )
 
 
@@ -107,11 +130,11 @@ def _accuracy(specification: Specification, forecast: Forecast) -> str:
     between = ""
     if forecast.accuracy_low != forecast.accuracy_high:
         between = (
-            f"; likely runs are between {100 * (forecast.accuracy_low or 0):.4g} and "
-            f"{100 * (forecast.accuracy_high or 0):.4g} %"
+            f"; likely runs are between {100 * forecast.accuracy_low:.4g} and "
+            f"{100 * forecast.accuracy_high:.4g} %"
         )
     return (
-        f"After epoch {hyperparameters.epochs} about {100 * (forecast.accuracy or 0):.4g} % of the "
+        f"After epoch {hyperparameters.epochs} about {100 * forecast.accuracy:.4g} % of the "
         f"test rows will be within {hyperparameters.error_margin_percent:g} %{between}."
     )
 

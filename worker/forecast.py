@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from shared import kernel
 from shared.dataset import Data, make_data
@@ -25,6 +26,8 @@ from worker.explanation import explain
 from worker.schedule import VANISHING, make_rules, moments
 from worker.stability import largest_input, largest_learning_rate, sample
 
+Bools = npt.NDArray[np.bool_]
+
 #: Input values from which the pulls of single rows are judged.
 NOISE_VALUES = 2**15
 #: How far the expected error may move, as a part of itself, until they are judged again; an epoch
@@ -34,8 +37,10 @@ MOVED, MOST_PARTS = 0.2, 16
 MOST_FEEDBACK = 0.95
 #: The deviation of weights that rounding causes, where a step corrects the error in full.
 ROUNDING = 3 * 2.0**-53
-#: ln of what is left of an error when it does not matter any more, and when it is known to.
-FORGOTTEN, GONE = -40.0, -20.0
+#: ln of what is left of an error when it does not matter any more, and when nothing is.
+FORGOTTEN, GONE = -40.0, -1e6
+#: From this part of the largest stable rate on, rows shrink errors less than their moments say.
+NEAR = 0.1
 #: Rates whose growth is measured; between them it is interpolated.
 MOST_GROWTHS = 48
 #: Larger rates grow at least as fast as this one, which `error_growth` can follow step by step.
@@ -73,15 +78,31 @@ class Course:
     start: Floats
 
     def shrinking(self) -> Floats:
-        """ln of how each epoch shrinks the error along each direction: (epochs, input_size)."""
+        """ln of how each epoch shrinks the error along each direction: (epochs, input_size).
+
+        In the mean over the rows; near the largest stable rate that is not what happens.
+        """
         step = self.rates[:, None] * self.h
         logs = np.where(step < 0.5, np.log1p(-np.minimum(step, 0.5)), np.log(np.abs(1 - step)))
-        return np.asarray(self.steps * logs)
+        return np.asarray(np.maximum(self.steps * logs, GONE))
+
+    def slowest(self) -> Floats:
+        """`shrinking` along the direction in which it does least: (epochs,)."""
+        return np.asarray(np.max(self.shrinking()[:, self.seen()], axis=1, initial=GONE))
+
+    def bounded(self, growth: Floats) -> Floats:
+        """`shrinking`, but along no direction slower than the error shrinks at all."""
+        mean = self.shrinking()
+        return np.where(self.seen(), np.minimum(mean, growth[:, None]), mean)
+
+    def seen(self) -> Bools:
+        """The directions in which the rows vary: others never change unless regularized."""
+        return np.asarray(np.abs(self.h) > 1e-13 * np.max(np.abs(self.h)))
 
     def settling(self) -> Floats | None:
         """The error, along each direction, at which the pulls are equal; None if it runs away."""
         if self.c == 0:
-            return np.where(self.h > 1e-13 * self.h[-1], 0.0, self.start)
+            return np.where(self.seen(), 0.0, self.start)
         return -self._pull() / self.h if self.h[0] > 0 else None
 
     def after(self, shrunk: Floats) -> Floats:
@@ -126,16 +147,18 @@ def forecast(specification: Specification, data: Data) -> Forecast:
     course = _course(data.training, means, rates, c, initial - 1, unit)
     bearable = largest if largest or c >= 0 else largest_learning_rate(data.training, 0.0)
     overshooting = int(np.sum(rates > (bearable or math.inf)))
-    lengths = _lengths(course, overshooting)
+    growth = _growth(course, NEAR * (bearable or math.inf) * unit)
+    lengths = _lengths(course, growth, overshooting)
     # What is computed on the way, 2·x·x·error, overflows earlier than the error.
     finite = lengths < LARGEST - max(0.0, math.log(2 * unit))
     diverges = not finite.all()
     expected = None
-    if not diverges and (not overshooting or lengths[-1] < GONE):
-        expected = _expect(course, overshooting)
+    if not diverges and not (overshooting and lengths[-1] > 0):
+        expected = _expect(course, growth, overshooting)
     accuracy = _accuracy(data, expected, hyperparameters.error_margin_percent)
-    if expected is None and lengths[-1] > 0:
-        accuracy = (0.0, 0.0, 0.0)
+    deviation = expected and expected.deviation
+    if expected is None and not diverges:
+        deviation = [float(np.exp(lengths[-1]))] * len(initial)
     made = Forecast(
         diverges=diverges,
         diverges_in_epoch=int(np.argmin(finite)) + 1 if diverges else None,
@@ -145,7 +168,7 @@ def forecast(specification: Specification, data: Data) -> Forecast:
         initial_weights=initial.tolist(),
         settling_weights=None if diverges else _settling_weights(course),
         final_weights=expected and expected.weights.tolist(),
-        final_weights_deviation=expected and expected.deviation,
+        final_weights_deviation=deviation,
         accuracy=accuracy[0],
         accuracy_low=accuracy[1],
         accuracy_high=accuracy[2],
@@ -178,44 +201,65 @@ def _settling_weights(course: Course) -> list[float] | None:
     return weights
 
 
-def _lengths(course: Course, overshooting: int) -> Floats:
+def _lengths(course: Course, growth: Floats, overshooting: int) -> Floats:
     """ln of the length of the error after each epoch, as far as it can run away."""
     if not overshooting:
-        errors = course.after(np.cumsum(course.shrinking(), axis=0))
+        errors = course.after(np.cumsum(course.bounded(growth), axis=0))
         return np.asarray(np.log(np.max(np.abs(errors), axis=1)))
     start = np.maximum(np.linalg.norm(course.start), abs(course.c))
-    return np.asarray(np.log(start) + np.cumsum(course.steps * _growth(course)))
+    return np.asarray(np.log(start) + np.cumsum(growth))
 
 
-def _growth(course: Course) -> Floats:
-    """ln of how the error grows in a step of each epoch, measured on the rows."""
-    rows, logs = course.rows, np.log(np.minimum(course.rates, LARGEST_RATE))
-    known = np.unique(logs)
+def _growth(course: Course, near: float) -> Floats:
+    """ln of how the error grows in each epoch where it shrinks least.
+
+    From rates of `near` on it is measured on the rows: moments do not tell what one row after the
+    other does. Below it is that of the moments.
+    """
+    growth = course.slowest()
+    logs = np.log(np.minimum(course.rates, LARGEST_RATE))
+    measured = course.rates >= near
+    known = np.unique(logs[measured])
     if len(known) > MOST_GROWTHS:
         known = np.linspace(known[0], known[-1], MOST_GROWTHS)
+    start = np.sum(course.directions[:, course.seen()], axis=1)
     growths = [
-        kernel.error_growth(rows, np.ones(rows.shape[1]), math.exp(rate), course.c)[0] / len(rows)
+        max(GONE, kernel.error_growth(course.rows, start.copy(), math.exp(rate), course.c)[0])
         for rate in known
     ]
-    return np.asarray(np.interp(logs, known, growths))
+    if len(known):
+        passes = course.steps / len(course.rows)
+        growth[measured] = passes * np.interp(logs[measured], known, growths)
+    return growth
 
 
-def _expect(course: Course, overshooting: int) -> Expected | None:
+def _expect(course: Course, growth: Floats, overshooting: int) -> Expected | None:
     """The weights after the last epoch; None if they are too large for numbers."""
-    shrinking = course.shrinking()
+    shrinking = course.bounded(growth)
+    left = _left(course, growth, overshooting)
     if overshooting:
-        # Nothing is left of what grew in these epochs.
+        # What grew in these epochs may point anywhere.
         shrinking[:overshooting] = 0.0
         course = replace(course, start=np.zeros_like(course.start))
     shrunk = np.cumsum(shrinking, axis=0)
     error = course.after(shrunk[-1])
     forgotten = np.max(shrunk[-1] - shrunk, axis=1) < FORGOTTEN
     covariance = _fluctuation(course, shrunk, max(overshooting, int(np.sum(forgotten))))
+    covariance += left**2 * np.eye(len(covariance))
     if not (np.isfinite(error).all() and np.isfinite(covariance).all()):
         return None
     values, vectors = np.linalg.eigh(covariance)
     spread = course.directions @ vectors * np.sqrt(np.maximum(values, 0))
     return Expected(1 + course.directions @ error, spread)
+
+
+def _left(course: Course, growth: Floats, overshooting: int) -> float:
+    """How much more is left of the initial error than moments say."""
+    grown = float(np.exp(np.sum(growth)))
+    length = float(np.linalg.norm(course.start[course.seen()]))
+    if overshooting:
+        return max(length, abs(course.c)) * grown
+    return length * max(0.0, grown - float(np.exp(np.sum(course.slowest()))))
 
 
 def _fluctuation(course: Course, shrunk: Floats, first: int) -> Floats:
@@ -268,6 +312,10 @@ def _added(course: Course, rows: Floats, rate: float, before: Floats, after: Flo
             alone = _geometric(step, steps)
             chances = np.maximum(0, chances - np.outer(alone, alone) / steps)
         added = np.outer(kept, kept) * added + rate**2 * pulls * chances
+        # On its way through the epoch the error has fluctuated, and rows pulled at that, too.
+        count = steps * (share - begin)
+        between = rate**2 * pulls / (6 / count + both)
+        added += rate**2 * _pulled(course, rows, between) * _geometric(both, count)
         begin = share
     return added
 
@@ -279,11 +327,17 @@ def _pulls(rows: Floats, error: Floats) -> Floats:
     return np.asarray(gradients.T @ gradients / max(1, len(rows) - 1))
 
 
+def _pulled(course: Course, rows: Floats, covariance: Floats) -> Floats:
+    """The covariance of single rows' gradients at errors that have this covariance."""
+    squares = np.sum(rows @ covariance * rows, axis=1)
+    pulls = 4 * (rows * squares[:, None]).T @ rows / len(rows)
+    return np.asarray(pulls - np.outer(course.h, course.h) * covariance)
+
+
 def _feedback(course: Course, rows: Floats, covariance: Floats) -> float:
     """The covariance that a fluctuating error adds by its own pulls, as a part of it."""
     rate, total = course.rates[-1], float(np.trace(covariance))
-    squares = np.einsum("ri,ij,rj->r", rows, covariance, rows)
-    pulls = 4 * np.mean(rows**2 * squares[:, None], axis=0) - course.h**2 * covariance.diagonal()
+    pulls = _pulled(course, rows, covariance).diagonal()
     step = rate * course.h
     added = rate**2 * pulls * _geometric(2 * step - step**2, course.steps)
     return min(MOST_FEEDBACK, max(0.0, float(np.sum(added)) / total)) if total > 0 else 0.0
@@ -301,12 +355,10 @@ def _geometric(complement: Floats, count: float) -> Floats:
     return np.where(small, count, power / x)
 
 
-def _accuracy(
-    data: Data, expected: Expected | None, margin: float
-) -> tuple[float, float, float] | tuple[None, None, None]:
+def _accuracy(data: Data, expected: Expected | None, margin: float) -> tuple[float, float, float]:
     """That of the expected weights, the least and the most of a hundred drawn around them."""
     if expected is None:
-        return None, None, None
+        return 0.0, 0.0, 0.0
     middle = kernel.test(data.test, expected.weights, margin)[0] / len(data.test)
     size = len(expected.weights)
     normal = np.random.Generator(np.random.PCG64(0)).standard_normal((DRAWS, size))

@@ -469,6 +469,18 @@ def test_a_forecast_of_an_explosion_says_when(service: Service, run: Run) -> Non
     assert not any(line.startswith(("accuracy", "weights at the end")) for line in told)
 
 
+def test_a_forecast_of_errors_that_only_grow_does_not_say_that_it_learns(
+    service: Service, run: Run
+) -> None:
+    service.answers(Answer(200, forecast_document(final_weights=None)))
+    told = run("forecast").stdout.splitlines()
+    assert told[0].rstrip() == "forecast             does not learn, and does not explode yet"
+
+
+def test_a_rate_that_is_neither_a_number_nor_auto_is_told_both(run: Run) -> None:
+    assert "'fast' is not a number or auto." in run("train", "--learning-rate", "fast").stderr
+
+
 def adds(service: Service) -> None:
     def respond(asked: Asked) -> Answer:
         inputs = asked.body["inputs"]

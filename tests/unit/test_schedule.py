@@ -22,6 +22,7 @@ from shared.job import (
     Specification,
 )
 from shared.kernel import Floats
+from tests.unit.test_training import EXTREMES
 from worker.schedule import make_rules, moments
 from worker.stability import largest_learning_rate
 from worker.training import train
@@ -134,17 +135,7 @@ def test_no_step_enlarges_an_error_but_by_what_regularization_may_grow(
 
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("kind", ["published", "l2", "none"])
-@pytest.mark.parametrize(
-    "dataset",
-    [
-        Dataset(training_size=1, test_size=5),
-        Dataset(training_size=3, test_size=5, input_size=64),
-        Dataset(training_size=500, test_size=5, low=-1e100, high=1e100),
-        Dataset(training_size=500, test_size=5, low=0, high=5e-324),
-        Dataset(training_size=500, test_size=5, low=50, high=50.0001),
-    ],
-    ids=["one row", "wide", "huge", "tiny", "narrow"],
-)
+@pytest.mark.parametrize("dataset", EXTREMES.values(), ids=EXTREMES)
 @pytest.mark.parametrize("strength", [1e-320, 1e-3, 1.0, 1e5, 1e100])
 def test_nothing_makes_it_diverge(
     dataset: Dataset, strength: float, kind: Any, normalize: bool

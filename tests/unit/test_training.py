@@ -14,6 +14,14 @@ from worker.training import Chunk, Diverged, demonstrate, train
 
 RUNS = GOLDEN["runs"]
 NAMES = [f"{i}-{run['request']['seed']!s:.10}" for i, run in enumerate(RUNS)]
+#: Data at the edges of what a job may have.
+EXTREMES = {
+    "one row": Dataset(training_size=1, test_size=5),
+    "wide": Dataset(training_size=3, test_size=5, input_size=64),
+    "huge": Dataset(training_size=500, test_size=5, low=-1e100, high=1e100),
+    "tiny": Dataset(training_size=500, test_size=5, low=0, high=5e-324),
+    "narrow": Dataset(training_size=500, test_size=5, low=50, high=50.0001),
+}
 
 
 def run_all(wanted: Specification) -> tuple[list[float], list[Epoch], Diverged | None]:

@@ -33,7 +33,7 @@ export function forecastPanel(api, signal) {
   }
 
   function show(forecast) {
-    element.dataset.verdict = forecast.diverges ? "bad" : forecast.final_weights ? "good" : "";
+    element.dataset.verdict = forecast.final_weights ? "good" : "bad";
     text(outcome, verdict(forecast));
     content.replaceChildren(
       figures(forecast),
@@ -56,13 +56,12 @@ export function forecastPanel(api, signal) {
 
 function verdict({ diverges, diverges_in_epoch: epoch, final_weights: final, accuracy }) {
   if (diverges) return epoch ? `It will explode in epoch ${epoch}.` : "It will explode.";
-  if (!final) return "It will not explode, but what it learns is not known.";
+  if (!final) return "It will not learn: errors grow, but do not explode yet.";
   return `It will ${accuracy < 0.01 ? "hardly learn" : "learn"}: ${percent(accuracy)} right.`;
 }
 
-function noWeights(diverges) {
-  return diverges ? "no finite weights" : "not known: at first each step overshoots, and the rows "
-    + "decide how far";
+function noWeights(diverges, deviation) {
+  return diverges ? "no finite weights" : `not known: about ${short(deviation[0])} away from 1`;
 }
 
 const nearly = (weight) => String(Number(weight.toPrecision(9)));
@@ -76,7 +75,7 @@ function figures({ learning_rates: rates, largest_learning_rate: largest, settli
     ["Accuracy of likely runs", diverges || !final ? null : `${percent(low)} to ${percent(high)}`],
     ["The weights settle at", settling && weightsText(settling, nearly)],
     ["After the last epoch", final ? weightsText(final, (weight, at) =>
-      `${nearly(weight)}${deviation ? ` ± ${short(deviation[at])}` : ""}`) : noWeights(diverges)],
+      `${nearly(weight)}${deviation ? ` ± ${short(deviation[at])}` : ""}`) : noWeights(diverges, deviation)],
     ["Training", duration(training)],
     ["Waiting before it", queue >= 0.1 ? duration(queue) : "none"],
   ]);
