@@ -20,7 +20,8 @@ class Forecast(BaseModel):
     )
     initial_weights: list[float]
     settling_weights: list[float] | None = Field(
-        description="where weights settle: the pulls of data and regularization are equal there"
+        description="where weights settle: the pulls of data and regularization are equal there; "
+        "null where they run away"
     )
     final_weights: list[float] | None = Field(
         description="expected after the last epoch; null where errors grow, which `explanation` "

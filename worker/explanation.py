@@ -40,9 +40,10 @@ def _reservations(specification: Specification, forecast: Forecast) -> list[str]
     found = []
     largest, away = forecast.largest_learning_rate, forecast.final_weights_deviation
     if forecast.final_weights is None and away:
+        rounded = float(f"{away[0]:.0e}")
         found.append(
             "Which weights come out cannot be foretold, because errors grow along a way that the "
-            f"order of the rows decides: they will be about {away[0]:.0e} away from 1."
+            f"order of the rows decides: they will be about {rounded:g} away from 1."
         )
     if forecast.final_weights and largest and forecast.learning_rates[-1] > EDGE * largest:
         found.append(

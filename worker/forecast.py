@@ -166,7 +166,7 @@ def forecast(specification: Specification, data: Data) -> Forecast:
         largest_learning_rate=largest,
         second_moments=means.tolist(),
         initial_weights=initial.tolist(),
-        settling_weights=None if diverges else _settling_weights(course),
+        settling_weights=expected and _settling_weights(course),
         final_weights=expected and expected.weights.tolist(),
         final_weights_deviation=deviation,
         accuracy=accuracy[0],
