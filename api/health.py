@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response
 from pydantic import BaseModel, Field
-from redis.exceptions import RedisError
 
 from api.openapi import operation
 from api.problems import Problem
@@ -38,11 +37,7 @@ def healthz() -> Response:
 )
 def readyz() -> Response:
     """200 when Redis answers and a worker is alive."""
-    store = services().store
-    try:
-        workers = store.workers()
-    except RedisError as error:
-        raise Problem(503, f"Redis does not answer: {error}.") from None
+    workers = services().store.workers()
     if not workers:
         raise Problem(503, "No worker is alive; accepted jobs wait.")
     return answer({"status": "ok", "workers": workers})

@@ -172,7 +172,7 @@ class KeyRing:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._look = _Look(self._version(), time.monotonic() + LOOK_SECONDS)
-        self._keys = read_keys(path)
+        self._keys, self._trouble = read_keys(path), ""
         if not self._keys:
             raise KeyFileError(path, "has no key; make one with `python -m api.keys add`")
 
@@ -196,11 +196,14 @@ class KeyRing:
 
     def _reload(self) -> None:
         seen, self._look = self._look, _Look(self._version(), time.monotonic() + LOOK_SECONDS)
-        if self._look.version == seen.version:
+        if self._look.version == seen.version and not self._trouble:
             return
+        told = self._trouble
         try:
-            self._keys = read_keys(self._path)
+            self._keys, self._trouble = read_keys(self._path), ""
         except KeyFileError as error:
-            _log.error("API keys not read again; the old ones stay", reason=str(error))
+            self._trouble = str(error)
+            if self._trouble != told:
+                _log.error("API keys not read again; the old ones stay", reason=self._trouble)
         else:
             _log.info("API keys read again", keys=len(self._keys))

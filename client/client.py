@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -343,8 +344,9 @@ class NeuronClient:
 
 def checked_key(key: str) -> str:
     """``key``, if it can be an Idempotency-Key; raises ValueError if not."""
-    if not key or not all("!" <= letter <= "~" for letter in key):
-        raise ValueError("An idempotency key is made of visible ASCII characters, without spaces.")
+    if not re.fullmatch(r"[!#-~]{1,255}", key):
+        rule = "1 to 255 visible ASCII characters, without spaces and quotation marks"
+        raise ValueError(f"An idempotency key is made of {rule}.")
     return key
 
 

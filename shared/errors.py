@@ -49,7 +49,7 @@ class IdempotencyMismatch(NeuronServiceError):
     """The key was used with another body."""
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another body in the last 24 hours.")
+        super().__init__("This Idempotency-Key was used with another body.")
 
 
 class IdempotencyKeySpent(NeuronServiceError):

@@ -1,5 +1,6 @@
 """With a file of API keys: who gets in, what each one sees, and how the file is changed."""
 
+import errno
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -16,6 +18,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 
 from api import access, problems
+from api.key_ring import KeyRing, changed_keys, new_key
 from api.keys import main
 from api.problems import Problem
 from api.scopes import Scope, needs
@@ -350,6 +353,23 @@ def test_an_open_stream_ends_soon_after_its_key_is(service: Keys, change: str) -
 
 def known_everywhere(http: Http) -> bool:
     return all(http.get("/v1/jobs", headers=NEW).status_code == 200 for _ in range(20))
+
+
+def test_a_key_that_was_revoked_while_no_file_could_be_opened_counts_no_more_once_one_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.key_ring.LOOK_SECONDS", 0)
+    secret, key = new_key("research", frozenset({Scope.TRAIN}))
+    file = tmp_path / "keys.json"
+    with changed_keys(file) as keys:
+        keys[key.id] = key
+    ring = KeyRing(file)
+    with changed_keys(file) as keys:
+        keys.clear()
+    with monkeypatch.context() as full:
+        full.setattr(Path, "read_bytes", Mock(side_effect=OSError(errno.EMFILE, "too many files")))
+        assert ring.find(secret) == key
+    assert ring.find(secret) is None
 
 
 def test_a_file_that_has_become_unusable_changes_nothing(service: Keys) -> None:

@@ -120,7 +120,7 @@ def test_a_create_without_a_key_makes_one_and_keeps_it_for_its_retries(
     assert service.asked[0].body == {}
 
 
-@pytest.mark.parametrize("key", ["", "two words", "line\nfeed", "ключ"])
+@pytest.mark.parametrize("key", ["", "two words", "line\nfeed", "ключ", '"quoted"', "k" * 256])
 def test_a_key_that_cannot_be_a_header_is_refused_before_anything_is_sent(
     service: Service, neuron: NeuronClient, key: str
 ) -> None:
