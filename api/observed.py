@@ -3,7 +3,6 @@
 A WSGI middleware, so that it also sees requests that are answered before Flask.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from flask import Flask, request
 from api.notes import Note, Notes
 from shared import telemetry, tracing
 from shared.settings import Settings
+from shared.store import is_job_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 #: Where the application leaves the route's template, and the id of the job that it is about.
 ROUTE, JOB_ID = "neuron.route", "neuron.job_id"
 UNMATCHED = "unmatched"
-_ID = re.compile("[0-9a-f]{32}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -37,7 +36,7 @@ def _name_route() -> None:
     if request.url_rule:
         request.environ[ROUTE] = request.url_rule.rule
         job_id = (request.view_args or {}).get("job_id", "")
-        if _ID.fullmatch(job_id):  # anything else may be a secret
+        if is_job_id(job_id):  # anything else may be a secret
             request.environ[JOB_ID] = job_id
 
 

@@ -115,13 +115,18 @@ def load_script(client: "redis.Redis", *names: str) -> Any:
     return client.register_script("".join((_SCRIPTS / f"{name}.lua").read_text() for name in names))
 
 
+def is_job_id(text: str) -> bool:
+    """Whether it can be the id of a job."""
+    return bool(re.fullmatch("[0-9a-f]{32}", text))
+
+
 def job_keys(job_id: str) -> list[str]:
     """The KEYS of a script about this job.
 
     Raises:
         JobNotFound: if it cannot be the id of a job.
     """
-    if not re.fullmatch("[0-9a-f]{32}", job_id):
+    if not is_job_id(job_id):
         raise JobNotFound(job_id)
     record = f"{PREFIX}:job:{job_id}"
     return [record, f"{record}:epochs", f"{record}:events", DUE, JOBS, READY, ENDED, OWNERS]

@@ -26,8 +26,6 @@ REDIS_GRACE, WORKER_GRACE, API_GRACE = 10.0, 15.0, 5.0
 #: Seconds until it has to answer. An embedded Redis may have much to load: it may take its time
 #: as long as it lives.
 EMBEDDED_REDIS, OWN_REDIS, API, WORKER = 300.0, 10.0, 60.0, 180.0
-#: Granian's jemalloc would give pieces of 8 MiB and more back at once, to fault them in again.
-ALLOCATOR = {"_RJEM_MALLOC_CONF": "oversize_threshold:0"}
 
 
 def worker_and_api(host: str, port: int) -> tuple[Program, ...]:
@@ -169,7 +167,6 @@ class Stack:
             raise StartError(checked.stderr.removeprefix("Error: ").strip())
 
     def _start_programs(self) -> None:
-        self._environment = ALLOCATOR | self._environment
         self._environment |= {
             "NEURON_REDIS_URL": self.redis_url,
             "NEURON_HOST": self.host,

@@ -76,14 +76,12 @@ class _AmqpMessage(pyamqp.Message):
 
     def __init__(self, raw: Any, channel: Any = None, **options: Any) -> None:
         headers = {"lang": "py", "task": TRAIN, "id": f"{raw.delivery_tag}"}
-        raw.body, raw.properties = (
-            b'[[""],{},{}]',
-            {
-                "content_type": "application/json",
-                "content_encoding": "utf-8",
-                "application_headers": headers,
-            },
-        )
+        raw.body = b'[[""],{},{}]'
+        raw.properties = {
+            "content_type": "application/json",
+            "content_encoding": "utf-8",
+            "application_headers": headers,
+        }
         super().__init__(raw, channel, **options)
 
 

@@ -142,12 +142,16 @@ def test_the_forecast_tells_what_will_happen_before_the_start(refused: Page, htt
     assert newest_job(http) == newest
 
 
-def test_what_the_service_refuses_is_told_beside_the_field(refused: Page) -> None:
-    page = refused
+def start_with_two_mistakes(page: Page) -> None:
     page.goto("/#/new")
     page.get_by_label("Epochs", exact=True).fill("many")
     page.get_by_label("Training rows").fill("0")
     page.get_by_role("button", name="Start training").click()
+
+
+def test_what_the_service_refuses_is_told_beside_the_field(refused: Page) -> None:
+    page = refused
+    start_with_two_mistakes(page)
     epochs = page.get_by_label("Epochs", exact=True)
     expect(epochs).to_be_focused()
     expect(epochs).to_have_accessible_description(re.compile("should be a valid integer"))
@@ -161,10 +165,7 @@ def test_what_the_service_refuses_is_told_beside_the_field(refused: Page) -> Non
 
 def test_what_was_refused_is_forgotten_where_it_is_put_right(refused: Page) -> None:
     page = refused
-    page.goto("/#/new")
-    page.get_by_label("Epochs", exact=True).fill("many")
-    page.get_by_label("Training rows").fill("0")
-    page.get_by_role("button", name="Start training").click()
+    start_with_two_mistakes(page)
     wrong = page.locator("[aria-invalid]")
     expect(wrong).to_have_count(2)
     page.get_by_label("Epochs", exact=True).fill("3")
